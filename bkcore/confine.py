@@ -1,0 +1,117 @@
+"""The launcher: a program that dies with its parent and sees only the folders it was given.
+
+It runs as a script (`python -I -S confine.py PARENT [--read DIR]… [--write DIR]… -- PROGRAM ARG…`) in a child of its own,
+because Landlock restricts the calling thread and a parent-death signal is lost at the next fork. It then becomes the
+program, so nothing stays between parent and child. It imports nothing of the product: it must start in milliseconds.
+
+Landlock: linux/landlock.h, kernel 5.13 and later. Where there is none the program runs unconfined and the first line of
+its stderr says so ("bk: unconfined: …").
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_RULE_PATH_BENEATH = 1
+
+# Access rights of the file system, by the bit numbers of linux/landlock.h.
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_READ = _EXECUTE | _READ_FILE | _READ_DIR
+_REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
+# How many rights each ABI version knows; rights above are an error there.
+_KNOWN = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
+_ALL = (1 << 16) - 1
+_FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
+
+UNCONFINED = "bk: unconfined: "
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
+
+
+def available() -> int:
+    """The kernel's Landlock ABI version, 0 where there is none."""
+    return max(_libc().syscall(_CREATE_RULESET, None, 0, 1), 0)
+
+
+def confine(read: list[str], write: list[str]) -> None:
+    """Restrict this thread, and all it starts, to reading below `read` and reading and writing below `write`.
+
+    OSError when the kernel refuses. A folder that does not exist is passed over: it cannot be reached anyway.
+    """
+    version = available()
+    if version <= 0:
+        raise OSError("this kernel has no Landlock")
+    handled = _KNOWN.get(version, _ALL)
+    libc = _libc()
+    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(ctypes.c_uint64(handled)), 8, 0)
+    _check(ruleset)
+    for rights, folders in ((_READ, read), (handled, write)):
+        for folder in folders:
+            _allow(libc, ruleset, folder, rights & handled)
+    _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _check(libc.syscall(_RESTRICT_SELF, ruleset, 0))
+    os.close(ruleset)
+
+
+def _allow(libc: ctypes.CDLL, ruleset: int, folder: str, rights: int) -> None:
+    try:
+        descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if not os.path.isdir(folder):
+            rights &= _FILE_ONLY
+        rule = _PathBeneath(rights, descriptor)
+        _check(libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0))
+    finally:
+        os.close(descriptor)
+
+
+def die_with(parent: int) -> None:
+    """Ask for SIGKILL when the thread that started this process ends; end now if it has ended already."""
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(137)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _check(answer: int) -> None:
+    if answer < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def main(arguments: list[str]) -> None:
+    """Become the program. Exit 127 when it cannot be started."""
+    parent, *rest = arguments
+    read: list[str] = []
+    write: list[str] = []
+    while rest[0] != "--":
+        {"--read": read, "--write": write}[rest[0]].append(rest[1])
+        rest = rest[2:]
+    program = rest[1:]
+    die_with(int(parent))
+    if read or write:
+        try:
+            confine(read, write)
+        except OSError as error:
+            print(f"{UNCONFINED}{error.strerror or error}", file=sys.stderr, flush=True)
+    try:
+        os.execvp(program[0], program)
+    except OSError as error:
+        print(f"bk: {program[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        sys.exit(127)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,174 @@
+"""Running other programs: fixed argv, clean environment, a group of their own, bounded in time and output.
+
+No child outlives the thread that started it (parent-death signal, set by the launcher in confine.py), none inherits a
+lock, and none is ever given to a shell.
+"""
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bkcore.errors import ProgramMissing, Stalled, Stopped
+
+_LAUNCHER = Path(__file__).with_name("confine.py")
+_KEPT_OUTPUT = 1 << 20
+_TICK = 0.2
+
+# What a child sees of our environment; everything else is given to it by name.
+_PASSED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "BK_SSH")
+
+_PACKAGES = {"git": "git", "rsync": "rsync", "ssh": "openssh-client", "sftp": "openssh-client"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The folders that a confined program may see. read: read only; write: read and write."""
+
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A program that ended. status: exit code, negative for a signal. out, err: the first 1 MiB of each."""
+
+    argv: tuple[str, ...]
+    status: int
+    out: bytes
+    err: bytes
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A clean environment for a child: a few names of ours, UTF-8 without translations, and `extra`."""
+    kept = {name: os.environ[name] for name in _PASSED if name in os.environ}
+    kept.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+    return {**kept, "LC_ALL": "C.UTF-8", **(extra or {})}
+
+
+def find(program: str) -> str:
+    """The full path of a program. ProgramMissing, with the package to install, when there is none."""
+    found = shutil.which(program, path=environment()["PATH"])
+    if found is None:
+        package = _PACKAGES.get(program, program)
+        raise ProgramMissing(f"the program {program} is not installed", hint=f"apt-get install {package}")
+    return found
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+    reach: Reach | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program through the launcher. Whoever starts it must end() or wait for it, in the same thread."""
+    launched = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *_reach_options(reach)]
+    return subprocess.Popen(
+        [*launched, "--", find(argv[0]), *argv[1:]],
+        env=environment(env),
+        cwd=cwd,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+    reach: Reach | None = None,
+    total: float = 0.0,
+    stopped: Callable[[], bool] = lambda: False,
+    watch: Callable[[], None] = lambda: None,
+) -> Done:
+    """Run a program to its end and return what it said; its exit status is the caller's to judge.
+
+    total: seconds until Stalled, 0 for no bound. stopped: asked a few times a second, Stopped when true. watch: called
+    as often, ends the program by raising. The whole process group is gone when this raises.
+    """
+    with _input(stdin) as given:
+        child = start(argv, env=env, cwd=cwd, stdin=given, reach=reach)
+    try:
+        out, err = _pump(child, time.monotonic() + total if total else 0.0, stopped, watch, argv[0])
+        return Done(tuple(argv), child.wait(), out, err)
+    finally:
+        end(child)
+
+
+def end(child: subprocess.Popen[bytes], grace: float = 2.0) -> None:
+    """End a program and its whole group, politely first, and reap it. One that has ended is fine."""
+    if child.poll() is None:
+        _signal_group(child.pid, signal.SIGTERM)
+        try:
+            child.wait(grace)
+        except subprocess.TimeoutExpired:
+            _signal_group(child.pid, signal.SIGKILL)
+            child.wait()
+    else:
+        _signal_group(child.pid, signal.SIGKILL)
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _reach_options(reach: Reach | None) -> list[str]:
+    if reach is None:
+        return []
+    reads = [word for folder in reach.read for word in ("--read", str(folder))]
+    return reads + [word for folder in reach.write for word in ("--write", str(folder))]
+
+
+def _input(data: bytes) -> IO[bytes]:
+    """A file in memory, so that a child that does not read cannot block us."""
+    given = os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC), "w+b")
+    given.write(data)
+    given.seek(0)
+    return given
+
+
+def _pump(
+    child: subprocess.Popen[bytes],
+    deadline: float,
+    stopped: Callable[[], bool],
+    watch: Callable[[], None],
+    name: str,
+) -> tuple[bytes, bytes]:
+    """Read both outputs until both are closed, looking up a few times a second."""
+    kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for stream, key in ((child.stdout, "out"), (child.stderr, "err")):
+            assert stream is not None
+            selector.register(stream, selectors.EVENT_READ, key)
+        while selector.get_map():
+            for ready, _ in selector.select(_TICK):
+                block = os.read(ready.fd, 1 << 16)
+                if not block:
+                    selector.unregister(ready.fileobj)
+                kept[ready.data] += block[: max(_KEPT_OUTPUT - len(kept[ready.data]), 0)]
+            watch()
+            if stopped():
+                raise Stopped(f"{name} was stopped on request")
+            if deadline and time.monotonic() > deadline:
+                raise Stalled(f"{name} took longer than it may")
+    return bytes(kept["out"]), bytes(kept["err"])
