@@ -1,6 +1,6 @@
 """The launcher: a program that dies with its parent and sees only the folders it was given.
 
-It runs as a script (`python -I -S confine.py PARENT [--read DIR]… [--write DIR]… -- PROGRAM ARG…`) in a child of its own,
+It runs as a script (`python -I -S confine.py PARENT [--read DIR]… [--write DIR]… -- PROGRAM ARG…`) in its own child,
 because Landlock restricts the calling thread and a parent-death signal is lost at the next fork. It then becomes the
 program, so nothing stays between parent and child. It imports nothing of the product: it must start in milliseconds.
 

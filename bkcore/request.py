@@ -36,7 +36,7 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
     format: int = FORMAT
 
 
-class Wish(_Body):
+class Wish(_Body, frozen=True):
     """One wish to have one source backed up by one server: the body of a client's spool file.
 
     origin: "person" goes before "schedule". full: do not trust what the server is believed to have. hold: keep the
@@ -76,7 +76,7 @@ class ArchiveClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     stream_sha256: str
 
 
-class Request(_Body):
+class Request(_Body, frozen=True):
     """What is sent over the control line; the sha256 of its bytes is what receipts name.
 
     url is the manual's form, for people; it is never dialled.
@@ -118,7 +118,7 @@ class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     partial: int = 0
 
 
-class Receipt(_Body):
+class Receipt(_Body, frozen=True):
     """What the server (or, for a failure before anything was sent, the client itself) says about one request.
 
     of: sha256 of the request's bytes. server: the instance that says it, "" for the client itself. missing: with

@@ -47,9 +47,7 @@ class Answer(StrEnum):
     CANCELLED = "cancelled"
 
 
-FINAL = frozenset(
-    {Answer.STORED, Answer.NEED, Answer.FAILED, Answer.REFUSED, Answer.SUPERSEDED, Answer.CANCELLED}
-)
+FINAL = frozenset({Answer.STORED, Answer.NEED, Answer.FAILED, Answer.REFUSED, Answer.SUPERSEDED, Answer.CANCELLED})
 
 # A final answer that waits for a person is kept under E; the others end under F.
 WAITS_FOR_PERSON = frozenset({Answer.FAILED, Answer.REFUSED})
