@@ -20,6 +20,8 @@ from bkcore.state import CODES, Answer, Method
 
 FORMAT = 1
 MAX_BODY = 32 * 1024
+MAX_OUTCOME = 3 * MAX_BODY
+MAX_MISSING = 256
 MAX_PATH = 4096
 MAX_TEXT = 300
 
@@ -138,6 +140,28 @@ class Receipt(_Body, frozen=True):
     stored: Stored | None = None
 
 
+class Outcome(_Body):
+    """The body of an F or E file: the request (or wish) as it was, and the receipt that ended it."""
+
+    id: str
+    receipt: Receipt
+    body: str = ""
+    body_b64: str = ""
+
+    @classmethod
+    def of(cls, body: bytes, receipt: Receipt) -> "Outcome":
+        """The outcome of the request with these bytes, whatever they are."""
+        try:
+            return cls(id=receipt.id, receipt=receipt, body=body.decode("utf-8"))
+        except UnicodeDecodeError:
+            return cls(id=receipt.id, receipt=receipt, body_b64=base64.b64encode(body).decode("ascii"))
+
+    @property
+    def raw_body(self) -> bytes:
+        """The request's own bytes."""
+        return _raw_path(self.body, self.body_b64)
+
+
 def new_id(now: datetime, sequence: int) -> str:
     """An id for life: UTC second, sequence of the home, 32 random bits."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{sequence:05d}-{secrets.token_hex(4)}"
@@ -185,8 +209,9 @@ def encode(value: msgspec.Struct) -> bytes:
 
 def decode(body: bytes, kind: type[T]) -> T:
     """A value from TOML bytes. Malformed names what is wrong: too long, not TOML, unknown or wrong keys, bad names."""
-    if len(body) > MAX_BODY:
-        raise Malformed(f"longer than {MAX_BODY} bytes")
+    limit = MAX_OUTCOME if kind is Outcome else MAX_BODY
+    if len(body) > limit:
+        raise Malformed(f"longer than {limit} bytes")
     try:
         table = tomllib.loads(body.decode("utf-8"))
         value = msgspec.convert(table, kind)
@@ -214,6 +239,8 @@ def _check(value: Any) -> None:
         raise ValueError(f"format {value.format} is not known here")
     if not is_id(value.id):
         raise ValueError("id has not the form YYYYMMDDTHHMMSSZ-sequence-random")
+    if isinstance(value, Outcome):
+        value = value.receipt
     if isinstance(value, Receipt):
         _check_receipt(value)
         return
@@ -268,6 +295,8 @@ def _check_receipt(receipt: Receipt) -> None:
         raise ValueError("code is not of the closed list")
     if (receipt.state is Answer.STORED) != (receipt.stored is not None):
         raise ValueError("state stored, and only that, carries what was stored")
+    if len(receipt.missing) > MAX_MISSING:
+        raise ValueError(f"missing names more than {MAX_MISSING} frames")
     if any(name != "*" and _SHA256.fullmatch(name) is None for name in receipt.missing):
         raise ValueError("missing holds something that is no frame id")
     _check_moment(receipt.at)

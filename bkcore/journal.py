@@ -1,0 +1,81 @@
+"""The journal: what happened, one JSON line each, with an actor. Advisory: nothing ever reads it to decide.
+
+Lines go to log/journal-YYYY-MM.jsonl. The full output of a request's steps goes to log/<id>.log, head and tail kept.
+"""
+
+import json
+import os
+import pwd
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bkcore.safe import safe
+
+FORMAT = 1
+_HEAD = 1 << 20
+_LONGEST = 2000
+
+
+def write(home: Path, event: str, **facts: Any) -> None:
+    """Add one line. Failing to is no reason to fail: a full disk must not stop what the journal is about."""
+    now = datetime.now(UTC)
+    line = {"format": FORMAT, "at": now.isoformat(timespec="milliseconds"), "actor": actor(), "event": event}
+    line |= {name: safe(value, _LONGEST) if isinstance(value, str | bytes) else value for name, value in facts.items()}
+    _append(home / "log" / f"journal-{now:%Y-%m}.jsonl", json.dumps(line, default=str).encode() + b"\n")
+
+
+def actor() -> str:
+    """Who is acting: the user's name, with the key's member name when a gate says so."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = f"#{os.geteuid()}"
+    member = os.environ.get("BK_MEMBER", "")
+    return f"{user} for {safe(member, 100)}" if member else user
+
+
+def read(home: Path) -> Iterator[dict[str, Any]]:
+    """All lines, oldest first; one that is damaged is passed over."""
+    for path in sorted((home / "log").glob("journal-*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                yield event
+
+
+class StepLog:
+    """The log of one request: everything its steps said, bounded, each step with its time."""
+
+    def __init__(self, home: Path, request: str) -> None:
+        self.path = home / "log" / f"{request}.log"
+
+    def step(self, title: str) -> None:
+        """Begin a step."""
+        now = datetime.now(UTC)
+        self(f"--- {now:%Y-%m-%d %H:%M:%SZ} {safe(title, _LONGEST)}\n".encode())
+
+    def __call__(self, output: bytes) -> None:
+        """Add what a step said; beyond the bound only that there was more."""
+        try:
+            size = self.path.stat().st_size if self.path.exists() else 0
+        except OSError:
+            return
+        if size < _HEAD:
+            _append(self.path, output[: _HEAD - size] if output.endswith(b"\n") else output[: _HEAD - size] + b"\n")
+
+
+def _append(path: Path, line: bytes) -> None:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return

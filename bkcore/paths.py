@@ -1,0 +1,210 @@
+"""Homes: where everything of an end lies, and how the right one is found.
+
+The names are the manual's: requests, outbox, TODO, repositories, data, log, tmp, scripts.
+"""
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bkcore.config import role_of
+from bkcore.errors import BkError, Refused, UsageError
+from bkcore.safe import safe
+from bkcore.state import Role
+
+CONFIG = "bk.toml"
+VOLUME = ".volume"
+_STANDARD = (Path("/var/backup"), Path("/data/backup"))
+_STANDARD_USERS = ("backupclient", "backupsrv")
+
+
+class NotMounted(BkError):
+    """A folder that should carry the end's volume id does not: probably a mount is missing. Nothing is written."""
+
+    transient = True
+    code = "no-space"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one end, and the parts that both roles have."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration, bk.toml."""
+        return self.root / CONFIG
+
+    @property
+    def log(self) -> Path:
+        """The journal and one log a request."""
+        return self.root / "log"
+
+    @property
+    def tmp(self) -> Path:
+        """Scratch of running work; emptied by whoever made it, and by the sweep."""
+        return self.root / "tmp"
+
+    @property
+    def slots(self) -> Path:
+        """One lock file a worker slot."""
+        return self.root / "jobs" / "slots"
+
+    @property
+    def ssh(self) -> Path:
+        """Keys and authorized_keys."""
+        return self.root / ".ssh"
+
+    @property
+    def housekeeping(self) -> Path:
+        """The lock of the short part of a tick."""
+        return self.root / ".tick.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHome(Home):
+    """The home of a client end; everything that concerns one server lies in a folder named after it."""
+
+    @property
+    def requests(self) -> Path:
+        """The pools, one a server."""
+        return self.root / "requests"
+
+    def pool(self, server: str) -> Path:
+        """The spool of requests to one server."""
+        return self.requests / server
+
+    def outbox(self, server: str) -> Path:
+        """Prepared data, one folder a request, that only this server may read."""
+        return self.root / "outbox" / server
+
+    def bases(self, server: str) -> Path:
+        """What this server is known to have of each source."""
+        return self.root / "bases" / server
+
+    def control(self, server: str) -> Path:
+        """The client's side of the control line."""
+        return self.root / "control" / f"{server}.git"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHome(Home):
+    """The home of a server end."""
+
+    @property
+    def todo(self) -> Path:
+        """The pools, one a client."""
+        return self.root / "TODO"
+
+    @property
+    def data(self) -> Path:
+        """Everything stored, one folder a client."""
+        return self.root / "data"
+
+    @property
+    def access(self) -> Path:
+        """The last good state of gitosis-admin: gitosis.conf, keydir/, clients/."""
+        return self.root / "access"
+
+    def pool(self, client: str) -> Path:
+        """The TODO spool of one client."""
+        return self.todo / client
+
+    def repository(self, client: str) -> Path:
+        """The server's side of one client's control line."""
+        return self.root / "repositories" / f"{client}.git"
+
+    def client_data(self, client: str) -> Path:
+        """What is stored of one client: sftp/, rsync/, git/."""
+        return self.data / client
+
+    def record(self, client: str) -> Path:
+        """How that client is dialled, and its quota."""
+        return self.access / "clients" / f"{client}.toml"
+
+
+def open_home(root: Path) -> ClientHome | ServerHome:
+    """The home in that folder. UsageError without a bk.toml, ConfigError when its role cannot be read."""
+    if not (root / CONFIG).exists():
+        raise UsageError(
+            f"{safe(str(root))} is no home of the Backup System: it has no {CONFIG}",
+            hint="name another folder with --home or BK_HOME, or set one up with `bkcore init`",
+        )
+    return ClientHome(root) if role_of(root / CONFIG) is Role.CLIENT else ServerHome(root)
+
+
+def discover(given: Path | None, environ: Mapping[str, str], script: Path, cwd: Path) -> ClientHome | ServerHome:
+    """Find the home that is meant: --home, BK_HOME, above the called scripts/ file, upwards, the standard ones.
+
+    UsageError when there is none, or when both standard homes exist: it names what was looked for.
+    """
+    if given is not None:
+        return open_home(given.absolute())
+    if environ.get("BK_HOME"):
+        return open_home(Path(environ["BK_HOME"]).absolute())
+    if script.parent.name == "scripts" and (script.parent.parent / CONFIG).exists():
+        return open_home(script.parent.parent.absolute())
+    for folder in (cwd, *cwd.parents):
+        if (folder / CONFIG).exists():
+            return open_home(folder)
+    return _standard_home()
+
+
+def _standard_home() -> ClientHome | ServerHome:
+    looked = dict.fromkeys([*_STANDARD, *_user_homes()])
+    found = [folder for folder in looked if (folder / CONFIG).exists()]
+    if len(found) == 1:
+        return open_home(found[0])
+    names = ", ".join(map(str, found or looked))
+    if found:
+        raise UsageError(f"there are two homes: {names}", hint="say which with --home DIR or BK_HOME")
+    raise UsageError(
+        f"no home found: neither --home nor BK_HOME, nothing above the working folder, not in {names}",
+        hint="set one up with `bkcore init client|server`, or try `bkcore demo`",
+    )
+
+
+def _user_homes() -> list[Path]:
+    found = []
+    for user in _STANDARD_USERS:
+        try:
+            found.append(Path(pwd.getpwnam(user).pw_dir))
+        except KeyError:
+            continue
+    return found
+
+
+def require_owner(home: Home, command: str) -> None:
+    """Refuse to write into a home as anybody but its owner, with the command line that would be right. Refused."""
+    owner = home.root.stat().st_uid
+    if owner == os.geteuid():
+        return
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"#{owner}"
+    raise Refused(
+        f"{safe(str(home.root))} belongs to {name}, and only {name} may write there",
+        hint=f"sudo -u {name} {command}",
+    )
+
+
+def require_volume(folder: Path, volume: str) -> None:
+    """Check that folder is the one that was set up: it carries the volume id that bk.toml knows. NotMounted."""
+    if not volume:
+        return
+    try:
+        found = (folder / VOLUME).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        found = ""
+    if found == volume:
+        return
+    what = f"carries the volume id {safe(found, 40)!r}" if found else "carries no volume id"
+    mark = safe(str(folder / VOLUME))
+    raise NotMounted(
+        f"{safe(str(folder))} {what}, and bk.toml says {volume!r}: is its file system mounted?",
+        hint=f"mount it; nothing was written. If this is the right folder: echo {volume} > {mark}",
+    )

@@ -1,0 +1,278 @@
+"""A pool: one folder of requests, of a client for one server (requests/<server>) or the server's TODO of one client."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bkcore import durable
+from bkcore.errors import Malformed, NothingMatched
+from bkcore.request import Outcome, Receipt, Wish, decode, encode, is_id, new_id
+from bkcore.spool import attempts as tries
+from bkcore.spool.attempts import Attempts
+from bkcore.spool.claim import Claim
+from bkcore.state import PRECEDENCE, Letter, Role
+
+_SLUG = re.compile(rb"[^A-Za-z0-9._-]+")
+_LONGEST_SLUG = 100
+_ATTEMPTS = ".attempts"
+_INCOMPLETE = ".incomplete"
+_SEQUENCE = ".sequence"
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One request file as it was met. name: the file's name without its letter."""
+
+    letter: Letter
+    id: str
+    name: str
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies in its present state."""
+        return self.at(self.letter)
+
+    @property
+    def key(self) -> str:
+        """What two wishes for the same thing have in common (client pools only)."""
+        return self.name[: -len(self.id) - 1].rpartition("-")[2] if self.name != self.id else ""
+
+    def at(self, letter: Letter) -> Path:
+        """Where the file lies in another state."""
+        return self.folder / f"{letter.value}{self.name}"
+
+    def body(self) -> bytes:
+        """The file's bytes. FileNotFoundError when it has moved on."""
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a wish. merged: an equal one was waiting already, and id is that one's."""
+
+    id: str
+    merged: bool
+
+
+class Pool:
+    """All moves of one pool. Every change is made under the pool's lock, which is held for moments only."""
+
+    def __init__(self, folder: Path, role: Role) -> None:
+        self.folder = folder
+        self.role = role
+
+    def create(self) -> None:
+        """Make the folders, if they are not there."""
+        for name in (_ATTEMPTS, _INCOMPLETE):
+            durable.make_folder(self.folder / name)
+
+    def items(self) -> list[Item]:
+        """All requests, one an id (the later letter decides), oldest id first. A pool that does not exist is empty."""
+        best: dict[str, Item] = {}
+        for item in self._files():
+            other = best.get(item.id)
+            if other is None or PRECEDENCE.index(item.letter) > PRECEDENCE.index(other.letter):
+                best[item.id] = item
+        return sorted(best.values(), key=lambda item: item.id)
+
+    def find(self, request: str) -> Item:
+        """The request with that id. NothingMatched."""
+        for item in self.items():
+            if item.id == request:
+                return item
+        raise NothingMatched(f"no request {request} in {self.folder}")
+
+    def submit(self, wish: Wish, now: datetime) -> Submitted:
+        """Add a wish, with an id of its own; an equal one that still waits takes it in. Durable on return.
+
+        wish.id is replaced. Wishes that are being worked on take nothing in: the new one waits behind them.
+        """
+        with self.lock():
+            for item in self._files():
+                if item.letter is Letter.COMPLETE and item.key == wish.key and _same(item, wish):
+                    return Submitted(item.id, merged=True)
+            wish = _with_id(wish, new_id(now, self._next_sequence()))
+            name = f"{wish.module}:{_slug(wish.raw_path)}-{wish.key}.{wish.id}"
+            staged = self.folder / f"{Letter.INCOMPLETE.value}{name}"
+            durable.create_batch([(staged, self.folder / f"{Letter.COMPLETE.value}{name}", encode(wish))])
+            return Submitted(wish.id, merged=False)
+
+    def accept(self, bodies: Mapping[str, bytes]) -> None:
+        """Add requests that came over the control line, under the ids they have. All durable on return."""
+        with self.lock():
+            incomplete = self.folder / _INCOMPLETE
+            durable.create_batch(
+                (incomplete / f"RQ{name}", self.folder / f"{Letter.COMPLETE.value}{name}", body)
+                for name, body in bodies.items()
+            )
+
+    def settle(self, body: bytes, receipt: Receipt, letter: Letter) -> None:
+        """Write down the end of a request that never waited here: refused at the door, or known from its version."""
+        with self.lock():
+            durable.create(self.folder / f"{letter.value}{receipt.id}", encode(Outcome.of(body, receipt)))
+
+    def claim(self, item: Item) -> Claim | None:
+        """Take a request to work on: C becomes P, S stays. None when somebody else has it or it has moved on.
+
+        The file is locked, then renamed, then checked to be the same file.
+        """
+        held = durable.Held.take(item.path)
+        if held is None:
+            return None
+        letter = Letter.PROCESSING if item.letter is Letter.COMPLETE else item.letter
+        with self.lock():
+            if held.is_still(item.path) and letter is not item.letter:
+                durable.move(item.path, item.at(letter))
+        if not held.is_still(item.at(letter)):
+            held.release()
+            return None
+        return Claim(self, Item(letter, item.id, item.name, item.folder), held)
+
+    def recover(self) -> list[str]:
+        """Put right what a death left: two letters of one id, half-written files, P that nobody holds.
+
+        Returns a line for each thing that was done.
+        """
+        if not self.folder.is_dir():
+            return []
+        with self.lock():
+            done = self._drop_older_letters()
+            done += self._drop_incomplete()
+            done += self._release_dead()
+        return done
+
+    def revive(self, item: Item, letter: Letter) -> None:
+        """Let a failed request work again under its own id: a new C (server) or S (client), then the E goes."""
+        outcome = self.outcome(item)
+        with self.lock():
+            durable.create(item.at(letter), outcome.raw_body)
+            durable.remove(item.path)
+        self.forget_attempts(item.id)
+
+    def resolve(self, item: Item) -> None:
+        """A newer success made this failure history: F, still with the receipt that says it failed."""
+        body = item.body()
+        with self.lock():
+            durable.create(item.at(Letter.FINISHED), body)
+            durable.remove(item.path)
+
+    def discard(self, items: Iterable[Item]) -> None:
+        """Take finished requests away, when they are old enough to be of no use."""
+        with self.lock():
+            for item in items:
+                durable.remove(item.path)
+                self.forget_attempts(item.id)
+
+    def outcome(self, item: Item) -> Outcome:
+        """The body of an F or E file. Malformed when it was damaged."""
+        return decode(item.body(), Outcome)
+
+    def attempts(self, request: str) -> Attempts:
+        """What was tried for a request so far."""
+        return tries.load(self.folder / _ATTEMPTS / request)
+
+    def note_attempts(self, request: str, attempts: Attempts) -> None:
+        """Write down what was tried."""
+        tries.save(self.folder / _ATTEMPTS / request, attempts)
+
+    def forget_attempts(self, request: str) -> None:
+        """The request has ended, or begins anew."""
+        durable.remove(self.folder / _ATTEMPTS / request)
+
+    def next_sequence(self) -> int:
+        """The next number of this pool's own order."""
+        with self.lock():
+            return self._next_sequence()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the pool's lock."""
+        with durable.locked(self.folder / _LOCK):
+            yield
+
+    def _next_sequence(self) -> int:
+        path = self.folder / _SEQUENCE
+        try:
+            last = int(path.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            last = 0
+        durable.replace(path, f"{last + 1}\n".encode())
+        return last + 1
+
+    def _files(self) -> Iterator[Item]:
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return
+        for name in names:
+            item = self._parse(name)
+            if item is not None:
+                yield item
+
+    def _parse(self, name: str) -> Item | None:
+        rest = name[1:]
+        request = rest if self.role is Role.SERVER else rest.rpartition(".")[2]
+        try:
+            letter = Letter(name[:1])
+        except ValueError:
+            return None
+        if letter is Letter.INCOMPLETE or not is_id(request):
+            return None
+        return Item(letter, request, rest, self.folder)
+
+    def _drop_older_letters(self) -> list[str]:
+        kept = {item.id: item.letter for item in self.items()}
+        stale = [item for item in self._files() if item.letter is not kept[item.id]]
+        for item in stale:
+            durable.remove(item.path)
+        return [f"{item.id}: removed an older {item.letter.value}" for item in stale]
+
+    def _drop_incomplete(self) -> list[str]:
+        # Whoever writes these holds the lock that we hold now.
+        stale = [path for path in self.folder.iterdir() if _is_incomplete(path.name)]
+        stale += list((self.folder / _INCOMPLETE).iterdir()) if (self.folder / _INCOMPLETE).is_dir() else []
+        for path in stale:
+            durable.remove(path)
+        return [f"removed the incomplete {path.name}" for path in stale]
+
+    def _release_dead(self) -> list[str]:
+        done = []
+        for item in self._files():
+            if item.letter is not Letter.PROCESSING:
+                continue
+            held = durable.Held.take(item.path)
+            if held is not None:
+                durable.move(item.path, item.at(Letter.COMPLETE))
+                held.release()
+                done.append(f"{item.id}: its worker died, it waits again")
+        return done
+
+
+def _is_incomplete(name: str) -> bool:
+    return name.startswith(Letter.INCOMPLETE.value) or (name.startswith(".") and name.endswith(".tmp"))
+
+
+def _slug(path: bytes) -> str:
+    return _SLUG.sub(b"_", path).strip(b"_").decode("ascii")[-_LONGEST_SLUG:] or "root"
+
+
+def _same(item: Item, wish: Wish) -> bool:
+    """Whether a waiting wish is the same wish, told by its body and not by a hash."""
+    try:
+        other = decode(item.body(), Wish)
+    except (Malformed, FileNotFoundError):
+        return False
+    mine = (wish.client, wish.module, wish.raw_path, wish.full, wish.hold)
+    return mine == (other.client, other.module, other.raw_path, other.full, other.hold)
+
+
+def _with_id(wish: Wish, request: str) -> Wish:
+    from msgspec.structs import replace
+
+    return replace(wish, id=request)
