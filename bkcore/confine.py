@@ -37,7 +37,7 @@ class _PathBeneath(ctypes.Structure):
 
 def available() -> int:
     """The kernel's Landlock ABI version, 0 where there is none."""
-    return max(_libc().syscall(_CREATE_RULESET, None, 0, 1), 0)
+    return max(int(_libc().syscall(_CREATE_RULESET, None, 0, 1)), 0)
 
 
 def confine(read: list[str], write: list[str]) -> None:
