@@ -1,0 +1,134 @@
+"""Reading configuration files. The way of a file without faults is short; anything else goes to the fault finder."""
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from bkcore.config.client import ClientConfig, SourceOptions
+from bkcore.config.server import ClientRecord, ServerConfig
+from bkcore.config.values import Table, decode_value
+from bkcore.errors import ConfigError
+from bkcore.state import Role
+
+MAX_FILE = 1 << 20
+
+Modules = Mapping[str, type[SourceOptions]]
+
+T = TypeVar("T", bound=Table)
+
+
+def role_of(path: Path) -> Role:
+    """Which end a home's bk.toml describes. ConfigError when the file cannot say it."""
+    data = read_file(path)
+    try:
+        return Role(_table(data)["role"])
+    except (ValueError, KeyError, RecursionError):
+        from bkcore.config.faults import Faults
+
+        raise Faults.of_role(data, str(path)) from None
+
+
+def load_client(path: Path, modules: Modules) -> ClientConfig:
+    """A client's bk.toml. modules: the options of each module by its name. ConfigError names every fault at once."""
+    data = read_file(path)
+    try:
+        return decode_client(_table(data), modules)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        from bkcore.config.faults import Faults
+
+        raise Faults.of_client(data, str(path), modules) from None
+
+
+def load_server(path: Path) -> ServerConfig:
+    """A server's bk.toml. ConfigError names every fault at once."""
+    return _load(str(path), read_file(path), ServerConfig)
+
+
+def load_record(path: Path) -> ClientRecord:
+    """A clients/<client>.toml. ConfigError names every fault at once."""
+    return parse_record(str(path), read_file(path))
+
+
+def parse_record(name: str, data: bytes) -> ClientRecord:
+    """The bytes of a clients/<client>.toml; name: what its faults call the file. ConfigError as above."""
+    return _load(name, data, ClientRecord)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a configuration file, which must be a plain file of at most 1 MiB. ConfigError if it is not."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ConfigError(f"{path} is not a plain file", hint=_EXAMPLE)
+        data = file.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise ConfigError(f"{path} is longer than {MAX_FILE} bytes: that is no configuration", hint=_EXAMPLE)
+    return data
+
+
+def decode_client(table: dict[str, Any], modules: Modules) -> ClientConfig:
+    """A client's configuration from its decoded TOML. ValueError, LookupError or TypeError at the first fault."""
+    sources = table.pop("source", {})
+    config = decode(table, ClientConfig)
+    options = {name: _source(value, modules) for name, value in sources.items()}
+    config = msgspec.structs.replace(config, source=options)
+    refuse_faults(config)
+    if config.name in modules:
+        raise ValueError("name")
+    return config
+
+
+def decode(table: Mapping[str, Any], kind: type[T]) -> T:
+    """One table as its struct; msgspec.ValidationError at the first fault of its types."""
+    return msgspec.convert(table, kind, dec_hook=decode_value)
+
+
+def refuse_faults(value: object) -> None:
+    """ValueError if this table, or one below it, has a fault that types cannot say."""
+    if isinstance(value, Table):
+        for key, text in value.faults():
+            raise ValueError(f"{key}: {text}")
+        for name in value.__struct_fields__:
+            refuse_faults(getattr(value, name))
+    elif isinstance(value, dict):
+        for below in value.values():
+            refuse_faults(below)
+
+
+def _load(name: str, data: bytes, kind: type[T]) -> T:
+    try:
+        value = decode(_table(data), kind)
+        refuse_faults(value)
+    except (ValueError, RecursionError):
+        from bkcore.config.faults import Faults
+
+        raise Faults.of_table(data, name, kind) from None
+    return value
+
+
+def _source(value: dict[str, Any], modules: Modules) -> SourceOptions:
+    kind = modules[value["module"]]
+    return decode({**value, "module": kind.__struct_config__.tag}, kind)
+
+
+def _table(data: bytes) -> dict[str, Any]:
+    return tomllib.loads(data.decode("utf-8"))
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    if path.is_symlink():
+        return ConfigError(f"{path} is a symbolic link, not a plain file", hint="put the file itself in its place")
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(f"there is no {path}", hint=f"bkcore init makes one; {_EXAMPLE}")
+    return ConfigError(f"{path} cannot be read: {error.strerror}", hint="run as the user who owns it")
+
+
+_EXAMPLE = "bkcore config example shows one"
