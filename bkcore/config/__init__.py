@@ -5,7 +5,8 @@ imports nothing that is not needed for it.
 """
 
 from bkcore.config.client import ClientConfig, Mail, Schedule, ServerLink, SourceOptions
-from bkcore.config.load import load_client, load_record, load_server, parse_record, role_of
+from bkcore.config.example import example
+from bkcore.config.load import faults_of_client, load_client, load_record, load_server, parse_record, role_of
 from bkcore.config.server import Alarm, ClientRecord, Keep, Maintenance, ServerConfig, TransferLimits
 from bkcore.config.values import AbsolutePath, Duration, Program, Share, Size, Table
 
@@ -27,6 +28,8 @@ __all__ = [
     "SourceOptions",
     "Table",
     "TransferLimits",
+    "example",
+    "faults_of_client",
     "load_client",
     "load_record",
     "load_server",

@@ -1,12 +1,13 @@
 """The shape of a client's bk.toml."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
 
 from bkcore.config.values import (
+    LABEL_RULE,
     Address,
     Clock,
     Duration,
@@ -17,6 +18,7 @@ from bkcore.config.values import (
     PublicKey,
     Size,
     Table,
+    Told,
     VolumeId,
     Window,
     key_faults,
@@ -36,29 +38,32 @@ _URL = re.compile(
 )
 
 
-class Mail(Table, kw_only=True):
+class Mail(Table, frozen=True, kw_only=True):
     """Who is told. sendmail: the program, called `PATH -i ADDRESS…`, "" for none. to: addresses or local users."""
 
     sendmail: Program = ""
-    to: list[Address] = []
+    to: list[Address] = msgspec.field(default_factory=list)
 
 
-class Schedule(Table, kw_only=True):
-    """When a source is due. every: the cadence. at: earliest time of day, "" for any. window: the span of the day in
-    which it may start, "" for any. limit: alarm when there was no good version for that long."""
+class Schedule(Table, frozen=True, kw_only=True):
+    """When a source is due.
+
+    every: the cadence. at: earliest time of day, "" for any. window: the span of the day in which it may start, ""
+    for any. limit: alarm when there was no good version for that long.
+    """
 
     every: Duration | None = None
     at: Clock = ""
     window: Window = ""
     limit: Duration | None = None
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """Spans of nothing."""
         yield from positive("every", self.every)
         yield from positive("limit", self.limit)
 
 
-class ServerLink(Table, kw_only=True):
+class ServerLink(Table, frozen=True, kw_only=True):
     """One backup server as a client knows it.
 
     url: "ssh://user@host[:port]/client.git". host_keys: the server's, pinned. key: the client's private key, relative
@@ -97,7 +102,7 @@ class ServerLink(Table, kw_only=True):
         match = _URL.fullmatch(self.url)
         return (match[name] or "") if match else ""
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """A url that cannot be dialled, keys that are not whole."""
         match = _URL.fullmatch(self.url)
         if match is None or not is_client_name(match["repository"]):
@@ -112,7 +117,7 @@ class ServerLink(Table, kw_only=True):
         yield from positive("silence", self.silence)
 
 
-class SourceOptions(Table, tag_field="module", kw_only=True):
+class SourceOptions(Table, tag_field="module", frozen=True, kw_only=True):
     """What every source may say; each module adds its keys in a subclass (`tag=` its name, `kw_only=True`).
 
     every, at, window, limit: in place of those of [schedule]. timeout: of preparing, 0 for none. before, after:
@@ -124,9 +129,9 @@ class SourceOptions(Table, tag_field="module", kw_only=True):
     window: Window | None = None
     limit: Duration | None = None
     timeout: Duration = Duration(2 * 3600)
-    before: list[str] = []
-    after: list[str] = []
-    exclude: list[str] = []
+    before: list[str] = msgspec.field(default_factory=list)
+    after: list[str] = msgspec.field(default_factory=list)
+    exclude: list[str] = msgspec.field(default_factory=list)
     nice: int = 10
 
     @property
@@ -143,7 +148,7 @@ class SourceOptions(Table, tag_field="module", kw_only=True):
             limit=default.limit if self.limit is None else self.limit,
         )
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """Spans of nothing, a nice out of range. Modules that override this yield from it first."""
         yield from positive("every", self.every)
         yield from positive("limit", self.limit)
@@ -151,7 +156,7 @@ class SourceOptions(Table, tag_field="module", kw_only=True):
             yield "nice", "must be from 0 to 19"
 
 
-class ClientConfig(Table, kw_only=True):
+class ClientConfig(Table, frozen=True, kw_only=True):
     """A client's bk.toml. outbox_limit: bytes that prepared archives may take. volume: the id of the home's disk."""
 
     format: Literal[1]
@@ -162,8 +167,8 @@ class ClientConfig(Table, kw_only=True):
     volume: VolumeId = ""
     mail: Mail = Mail()
     schedule: Schedule = Schedule()
-    server: dict[str, ServerLink] = {}
-    source: dict[str, SourceOptions] = {}
+    server: dict[str, ServerLink] = msgspec.field(default_factory=dict)
+    source: dict[str, SourceOptions] = msgspec.field(default_factory=dict)
 
     def server_name(self, text: str = "") -> str:
         """The name of the server that a person means: "" is the default one; a name, a host or a url as in the manual.
@@ -187,29 +192,21 @@ class ClientConfig(Table, kw_only=True):
             return next(iter(self.server))
         raise UsageError("no server is named and there is no default-server", hint="set default-server in bk.toml")
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """Names that cannot be folders, and a default server that does not exist."""
-        yield from name_faults(self.name)
         if self.default_server and self.default_server not in self.server:
-            yield "default-server", f'there is no [server.{self.default_server}] in this file'
-        for name in self.server:
-            if not is_label(name):
-                yield f"server.{quoted(name)}", "the name may hold letters, digits, . _ - and must not start with . or -"
-        for name in self.source:
-            if not is_label(name):
-                yield f"source.{quoted(name)}", "the name may hold letters, digits, . _ - and must not start with . or -"
-            elif name in _RESERVED_LABELS:
-                yield f"source.{name}", "this name is taken by a folder of the store: use another"
+            yield "default-server", f"there is no [server.{self.default_server}] in this file"
+        for kind, names in (("server", self.server), ("source", self.source)):
+            for name in names:
+                if not is_label(name):
+                    yield (kind, name), LABEL_RULE
+        for name in _RESERVED_LABELS.intersection(self.source):
+            yield ("source", name), "this name is taken by a folder of the store: use another"
 
 
-def name_faults(name: str) -> Iterator[tuple[str, str]]:
-    """A fault if a client cannot have that name."""
+def name_faults(name: str, modules: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """A fault if a client cannot have that name: it is a folder and a repository beside those of the system."""
     if not is_client_name(name):
         yield "name", 'must be made of a-z, 0-9, "." and "-", and start with a letter or digit'
-
-
-def quoted(key: str) -> str:
-    """A key as it stands in a dotted key of TOML."""
-    if key and all(char.isalnum() and char.isascii() or char in "-_" for char in key):
-        return key
-    return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    elif name in (*modules, "gitosis-admin"):
+        yield "name", "is a name that the system uses itself: no client can have it"

@@ -5,17 +5,23 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from bkcore.config.client import ClientConfig, SourceOptions
+from bkcore.config.client import ClientConfig, SourceOptions, name_faults
 from bkcore.config.server import ClientRecord, ServerConfig
 from bkcore.config.values import Table, decode_value
 from bkcore.errors import ConfigError
 from bkcore.state import Role
 
+if TYPE_CHECKING:
+    from bkcore.config.faults import Fault
+
 MAX_FILE = 1 << 20
+
+# TOML that is none, or that has not the wanted shape.
+_FAULTY = (ValueError, RecursionError, msgspec.ValidationError)
 
 Modules = Mapping[str, type[SourceOptions]]
 
@@ -27,7 +33,7 @@ def role_of(path: Path) -> Role:
     data = read_file(path)
     try:
         return Role(_table(data)["role"])
-    except (ValueError, KeyError, RecursionError):
+    except (*_FAULTY, KeyError):
         from bkcore.config.faults import Faults
 
         raise Faults.of_role(data, str(path)) from None
@@ -38,7 +44,7 @@ def load_client(path: Path, modules: Modules) -> ClientConfig:
     data = read_file(path)
     try:
         return decode_client(_table(data), modules)
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (*_FAULTY, LookupError, TypeError, AttributeError):
         from bkcore.config.faults import Faults
 
         raise Faults.of_client(data, str(path), modules) from None
@@ -59,30 +65,45 @@ def parse_record(name: str, data: bytes) -> ClientRecord:
     return _load(name, data, ClientRecord)
 
 
+def faults_of_client(data: bytes, file: str, modules: Modules) -> "list[Fault]":
+    """All faults of a client's bk.toml, in the order of their lines; file: what they call it. None when it is sound."""
+    from bkcore.config.faults import find_client
+
+    return find_client(data, file, modules)
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a configuration file, which must be a plain file of at most 1 MiB. ConfigError if it is not."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise _unreadable(path, error) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ConfigError(f"{path} is not a plain file", hint=_EXAMPLE)
-        data = file.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise ConfigError(f"{path} is longer than {MAX_FILE} bytes: that is no configuration", hint=_EXAMPLE)
-    return data
+        return _read_all(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _read_all(descriptor: int, path: Path) -> bytes:
+    data = bytearray()
+    while block := os.read(descriptor, 1 << 16):
+        data += block
+        if len(data) > MAX_FILE:
+            raise ConfigError(f"{path} is longer than {MAX_FILE} bytes: that is no configuration", hint=_EXAMPLE)
+    return bytes(data)
 
 
 def decode_client(table: dict[str, Any], modules: Modules) -> ClientConfig:
-    """A client's configuration from its decoded TOML. ValueError, LookupError or TypeError at the first fault."""
+    """A client's configuration from its decoded TOML. Any error at the first fault."""
     sources = table.pop("source", {})
     config = decode(table, ClientConfig)
     options = {name: _source(value, modules) for name, value in sources.items()}
     config = msgspec.structs.replace(config, source=options)
     refuse_faults(config)
-    if config.name in modules:
-        raise ValueError("name")
+    for key, text in name_faults(config.name, modules):
+        raise ValueError(f"{key}: {text}")
     return config
 
 
@@ -107,7 +128,7 @@ def _load(name: str, data: bytes, kind: type[T]) -> T:
     try:
         value = decode(_table(data), kind)
         refuse_faults(value)
-    except (ValueError, RecursionError):
+    except _FAULTY:
         from bkcore.config.faults import Faults
 
         raise Faults.of_table(data, name, kind) from None

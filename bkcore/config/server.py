@@ -7,6 +7,7 @@ import msgspec
 
 from bkcore.config.client import Mail
 from bkcore.config.values import (
+    LABEL_RULE,
     Clock,
     Count,
     Duration,
@@ -16,6 +17,7 @@ from bkcore.config.values import (
     Share,
     Size,
     Table,
+    Told,
     User,
     VolumeId,
     Window,
@@ -27,7 +29,7 @@ from bkcore.request import is_label
 _DAY = 86400
 
 
-class TransferLimits(Table, kw_only=True):
+class TransferLimits(Table, frozen=True, kw_only=True):
     """Bounds of one fetch. transfer: whole, stall: without a byte; 0 for none. rate: bytes a second, 0 for none."""
 
     transfer: Duration = Duration(_DAY)
@@ -35,33 +37,37 @@ class TransferLimits(Table, kw_only=True):
     rate: Size = Size(0)
 
 
-class Alarm(Table, kw_only=True):
-    """When the administrator is told. silence: a client not heard for that long. daily: the time of the daily line,
-    "" for none."""
+class Alarm(Table, frozen=True, kw_only=True):
+    """When the administrator is told.
+
+    silence: a client not heard for that long. daily: the time of the daily line, "" for none.
+    """
 
     silence: Duration = Duration(26 * 3600)
     daily: Clock = "07:00"
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """Spans of nothing."""
         yield from positive("silence", self.silence)
 
 
-class Maintenance(Table, kw_only=True):
-    """What the server does by itself, and in which span of the day ("" for any). verify: everything is checked once in
-    that time. drill: a restore is tried once in that time."""
+class Maintenance(Table, frozen=True, kw_only=True):
+    """What the server does by itself, and in which span of the day ("" for any).
+
+    verify: everything is checked once in that time. drill: a restore is tried once in that time.
+    """
 
     window: Window = ""
     verify: Duration = Duration(30 * _DAY)
     drill: Duration = Duration(7 * _DAY)
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """Spans of nothing."""
         yield from positive("verify", self.verify)
         yield from positive("drill", self.drill)
 
 
-class Keep(Table, kw_only=True):
+class Keep(Table, frozen=True, kw_only=True):
     """How many versions of the sources of one pattern are kept. younger: nothing that is younger is ever removed."""
 
     last: Count = 0
@@ -73,16 +79,19 @@ class Keep(Table, kw_only=True):
     within: Duration | None = None
     younger: Duration = Duration(14 * _DAY)
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """A rule that keeps nothing."""
         counts = (self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly)
         if not any(counts) and not self.within:
-            yield "", "keeps nothing: say at least one of last, hourly, daily, weekly, monthly, yearly, within"
+            yield (), "keeps nothing: say at least one of last, hourly, daily, weekly, monthly, yearly, within"
 
 
-class ServerConfig(Table, kw_only=True):
-    """A server's bk.toml. slots: fetches at a time. reserve: room that is never filled. verify_on_store: whether old
-    frames of a new archive are read again. retention: by source pattern; without a rule nothing is ever removed."""
+class ServerConfig(Table, frozen=True, kw_only=True):
+    """A server's bk.toml.
+
+    slots: fetches at a time. reserve: room that is never filled. verify_on_store: whether old frames of a new
+    archive are read again. retention: by source pattern; without a rule nothing is ever removed.
+    """
 
     format: Literal[1]
     role: Literal["server"]
@@ -95,17 +104,19 @@ class ServerConfig(Table, kw_only=True):
     limits: TransferLimits = TransferLimits()
     alarm: Alarm = Alarm()
     maintenance: Maintenance = Maintenance()
-    retention: dict[str, Keep] = {}
+    retention: dict[str, Keep] = msgspec.field(default_factory=dict)
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """A name that cannot stand in receipts and file names."""
         if not is_label(self.name):
-            yield "name", "may hold letters, digits, . _ - and must not start with . or -"
+            yield "name", LABEL_RULE
 
 
-class ClientRecord(Table, kw_only=True):
-    """How a server reaches one client: the only place from which it learns a host. quota: bytes, None for no bound.
-    restore: whether the client may read its own versions back."""
+class ClientRecord(Table, frozen=True, kw_only=True):
+    """How a server reaches one client: the only place from which it learns a host.
+
+    quota: bytes, None for no bound. restore: whether the client may read its own versions back.
+    """
 
     format: Literal[1]
     address: Host
@@ -115,7 +126,7 @@ class ClientRecord(Table, kw_only=True):
     quota: Size | None = None
     restore: Literal["self", "no"] = "no"
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def faults(self) -> Iterator[Told]:
         """Keys that are missing or not whole."""
         if not self.host_keys:
             yield "host-keys", "needs at least one host key of the client"

@@ -5,6 +5,7 @@ patterns carry it as their description ("must be …").
 """
 
 import binascii
+import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -37,7 +38,9 @@ User = Annotated[str, _pattern(_USER, "a user name")]
 HostKey = Annotated[str, _pattern(_KEY, 'a host key as in "ssh-ed25519 AAAA…", without a name before or after it')]
 PublicKey = Annotated[str, _pattern(rf"|{_KEY}(?: [ -~]*)?", 'a public key as in "ssh-ed25519 AAAA… user@host"')]
 # No comma, quote, blank or leading "-": it becomes part of an option of authorized_keys.
-FromHost = Annotated[str, _pattern(r"[0-9A-Za-z:!*?\[][0-9A-Za-z:.*?/\]-]{0,253}", "an address, network or host pattern")]
+FromHost = Annotated[
+    str, _pattern(r"[0-9A-Za-z:!*?\[][0-9A-Za-z:.*?/\]-]{0,253}", "an address, network or host pattern")
+]
 # Handed to the sendmail program as one word of its command line: no blank, no leading "-", nothing unprintable.
 Address = Annotated[str, _pattern(r"[A-Za-z0-9_.+][!-~]{0,253}", 'a mail address or local user such as "root"')]
 Program = Annotated[str, _pattern(r"|/[^\x00\n]{1,4095}", "the full path of a program")]
@@ -46,6 +49,12 @@ AbsolutePath = Annotated[str, _pattern(r"/[^\x00]{0,4095}", "a path that starts 
 VolumeId = Annotated[str, _pattern(r"[A-Za-z0-9-]{0,64}", "letters and digits")]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535, description="a port from 1 to 65535")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000, description="a whole number from 0 to 100000")]
+
+
+LABEL_RULE = "may hold letters, digits and . _ -, and must not start with . or -"
+
+# What a table says is wrong with it: the key in it (or the path of one further below), and the fault.
+Told = tuple[str | tuple[str | int, ...], str]
 
 
 class Duration(float):
@@ -59,7 +68,7 @@ class Duration(float):
         elif isinstance(value, str) and value.isascii() and value.isdigit():
             seconds = float(value[:20])
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            seconds = float(min(value, _LONGEST + 1)) if value == value else -1.0  # NaN is not equal to itself
+            seconds = -1.0 if math.isnan(value) else float(min(value, _LONGEST + 1))
         else:
             seconds = -1.0
         if not 0 <= seconds <= _LONGEST:
@@ -100,6 +109,8 @@ class Size(int):
 class Share(str):
     """A part of a disk: "5%", or a size such as "20G". Kept as it was written; of_total() says how many bytes."""
 
+    __slots__ = ()
+
     @classmethod
     def of(cls, value: object) -> "Share":
         """The value of a TOML string or number. ValueError says what is expected."""
@@ -119,15 +130,15 @@ class Share(str):
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
     """One table of a configuration file: strict keys, written with hyphens, never changed after loading."""
 
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Faults that types cannot say: (dotted key below this table, what is wrong), all of them."""
+    def faults(self) -> Iterator[Told]:
+        """Faults that types cannot say, all of them; it is asked only after every key has its type."""
         return iter(())
 
 
 def decode_value(kind: type, value: object) -> object:
-    """msgspec's dec_hook for the types above."""
+    """The dec_hook of msgspec for the types above."""
     if kind in (Duration, Size, Share):
-        return kind.of(value)  # type: ignore[attr-defined]
+        return kind.of(value)
     raise NotImplementedError(kind)
 
 
@@ -142,14 +153,14 @@ def key_is_whole(text: str) -> bool:
     return blob[4 : 4 + length] == words[0].encode() and len(blob) > 4 + length
 
 
-def key_faults(key: str, values: list[str]) -> Iterator[tuple[str, str]]:
+def key_faults(key: str, values: list[str]) -> Iterator[Told]:
     """A fault for each public key of a list that was cut or mistyped."""
     for index, value in enumerate(values):
         if not key_is_whole(value):
-            yield f"{key}[{index}]", "is not a whole key: copy it again"
+            yield (key, index), "is not a whole key: copy it again"
 
 
-def positive(key: str, value: Duration | None) -> Iterator[tuple[str, str]]:
+def positive(key: str, value: Duration | None) -> Iterator[Told]:
     """A fault if a duration is there and zero."""
     if value is not None and value <= 0:
         yield key, "must be longer than nothing"
