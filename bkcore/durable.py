@@ -28,9 +28,9 @@ def create(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put a file in the place of an older one. True from the rename on; never half of either."""
-    _rename(_stage(path, data), path)
+    _rename(_stage(path, data, mode), path)
     sync_folder(path.parent)
 
 
@@ -161,15 +161,15 @@ class Held:
             self._descriptor = -1
 
 
-def _stage(path: Path, data: bytes) -> Path:
+def _stage(path: Path, data: bytes, mode: int = 0o600) -> Path:
     staged = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    _write(staged, data, exclusive=True, sync=True)
+    _write(staged, data, exclusive=True, sync=True, mode=mode)
     return staged
 
 
-def _write(path: Path, data: bytes, *, exclusive: bool, sync: bool) -> None:
+def _write(path: Path, data: bytes, *, exclusive: bool, sync: bool, mode: int = 0o600) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_EXCL if exclusive else os.O_TRUNC)
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, flags, mode)
     try:
         view = memoryview(data)
         while view:

@@ -26,7 +26,13 @@ _TICK = 0.2
 # What a child sees of our environment; everything else is given to it by name.
 _PASSED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "BK_SSH")
 
-_PACKAGES = {"git": "git", "rsync": "rsync", "ssh": "openssh-client", "sftp": "openssh-client"}
+_PACKAGES = {
+    "git": "git",
+    "rsync": "rsync",
+    "ssh": "openssh-client",
+    "sftp": "openssh-client",
+    "ssh-keygen": "openssh-client",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,55 @@
+"""authorized_keys as it follows from the configuration: one restricted line a key, at both ends."""
+
+from collections.abc import Mapping
+
+from bkcore.config import ServerLink
+from bkcore.errors import ConfigError, Malformed
+from bkcore.gate.access import KEYDIR
+from bkcore.gate.keys import PublicKey, forced_line, gate_command, parse_key, parse_key_file, regenerate
+from bkcore.paths import ClientHome, ServerHome
+from bkcore.safe import safe
+
+AUTHORIZED_KEYS = "authorized_keys"
+
+
+def write_server_keys(home: ServerHome) -> bool:
+    """Let every key of access/keydir in, as the member that its file is named after. Whether anything changed.
+
+    ConfigError has one line a fault; nothing is changed then.
+    """
+    lines = [
+        forced_line(gate_command("server", "--home", str(home.root), "--member", member), key)
+        for member, key in keydir(home)
+    ]
+    return regenerate(home.ssh / AUTHORIZED_KEYS, lines)
+
+
+def write_client_keys(home: ClientHome, links: Mapping[str, ServerLink]) -> bool:
+    """Let the data key of every server in, for that server's verbs and from its addresses. Whether anything changed."""
+    lines = [
+        forced_line(
+            gate_command("data", "--home", str(home.root), "--server", name), parse_key(link.data_key), link.from_
+        )
+        for name, link in sorted(links.items())
+        if link.data_key
+    ]
+    return regenerate(home.ssh / AUTHORIZED_KEYS, lines)
+
+
+def keydir(home: ServerHome) -> list[tuple[str, PublicKey]]:
+    """The members' keys, by name. ConfigError for files that cannot be read and for a key that two files hold."""
+    found: dict[PublicKey, str] = {}
+    faults = []
+    for path in sorted((home.access / KEYDIR).glob("*.pub")):
+        try:
+            keys = parse_key_file(path.read_text(encoding="utf-8"))
+        except (Malformed, UnicodeDecodeError) as error:
+            faults += [f"{KEYDIR}/{safe(path.name)}:{line}" for line in str(error).splitlines()]
+            continue
+        for number, key in keys:
+            if key in found:
+                faults.append(f"{KEYDIR}/{safe(path.name)}:{number}: this key stands in {safe(found[key])}.pub already")
+            found.setdefault(key, path.stem)
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return [(member, key) for key, member in found.items()]

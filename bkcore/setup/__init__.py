@@ -1,0 +1,1 @@
+"""Setting ends up: their homes, keys and first configuration."""
