@@ -11,7 +11,11 @@ its stderr says so ("bk: unconfined: …").
 import ctypes
 import os
 import signal
+import stat
 import sys
+from collections.abc import Sequence
+
+Name = str | bytes
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -20,7 +24,8 @@ _RULE_PATH_BENEATH = 1
 
 # Access rights of the file system, by the bit numbers of linux/landlock.h.
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_READ = _EXECUTE | _READ_FILE | _READ_DIR
+_READ = _READ_FILE | _READ_DIR
+_RUN = _READ | _EXECUTE
 _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 # How many rights each ABI version knows; rights above are an error there.
 _KNOWN = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
@@ -28,6 +33,22 @@ _ALL = (1 << 16) - 1
 _FILE_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 
 UNCONFINED = "bk: unconfined: "
+
+# Folders that programs and their libraries lie in.
+PROGRAMS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store", "/gnu/store")
+# What a program may look at besides: settings, who and what it is, how names are resolved, randomness.
+SETTINGS = (
+    "/etc",
+    "/proc/self",
+    "/sys/devices/system/cpu",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager",
+    "/dev/zero",
+    "/dev/random",
+    "/dev/urandom",
+)
+DEVICES = ("/dev/null",)
 
 
 class _PathBeneath(ctypes.Structure):
@@ -40,10 +61,11 @@ def available() -> int:
     return max(int(_libc().syscall(_CREATE_RULESET, None, 0, 1)), 0)
 
 
-def confine(read: list[str], write: list[str]) -> None:
-    """Restrict this thread, and all it starts, to reading below `read` and reading and writing below `write`.
+def confine(run: Sequence[Name], read: Sequence[Name], write: Sequence[Name]) -> None:
+    """Restrict this thread, and all it starts, to running and reading what lies below `run`, reading below `read`, and
+    reading and writing below `write`. Files may be named too.
 
-    OSError when the kernel refuses. A folder that does not exist is passed over: it cannot be reached anyway.
+    OSError when the kernel refuses. What does not exist is passed over: it cannot be reached anyway.
     """
     version = available()
     if version <= 0:
@@ -52,21 +74,21 @@ def confine(read: list[str], write: list[str]) -> None:
     libc = _libc()
     ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(ctypes.c_uint64(handled)), 8, 0)
     _check(ruleset)
-    for rights, folders in ((_READ, read), (handled, write)):
-        for folder in folders:
-            _allow(libc, ruleset, folder, rights & handled)
+    for rights, names in ((_RUN, run), (_READ, read), (handled & ~_EXECUTE, write)):
+        for name in names:
+            _allow(libc, ruleset, name, rights & handled)
     _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _check(libc.syscall(_RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
 
 
-def _allow(libc: ctypes.CDLL, ruleset: int, folder: str, rights: int) -> None:
+def _allow(libc: ctypes.CDLL, ruleset: int, name: Name, rights: int) -> None:
     try:
-        descriptor = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(name, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        if not os.path.isdir(folder):
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _FILE_ONLY
         rule = _PathBeneath(rights, descriptor)
         _check(libc.syscall(_ADD_RULE, ruleset, _RULE_PATH_BENEATH, ctypes.byref(rule), 0))
@@ -94,16 +116,17 @@ def _check(answer: int) -> None:
 def main(arguments: list[str]) -> None:
     """Become the program. Exit 127 when it cannot be started."""
     parent, *rest = arguments
-    read: list[str] = []
-    write: list[str] = []
+    confined = rest[0] == "--confine"
+    rest = rest[confined:]
+    reach = {"--run": list(PROGRAMS), "--read": list(SETTINGS), "--write": list(DEVICES)}
     while rest[0] != "--":
-        {"--read": read, "--write": write}[rest[0]].append(rest[1])
+        reach[rest[0]].append(rest[1])
         rest = rest[2:]
     program = rest[1:]
     die_with(int(parent))
-    if read or write:
+    if confined:
         try:
-            confine(read, write)
+            confine(reach["--run"], reach["--read"], reach["--write"])
         except OSError as error:
             print(f"{UNCONFINED}{error.strerror or error}", file=sys.stderr, flush=True)
     try:

@@ -37,10 +37,13 @@ _PACKAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The folders that a confined program may see. read: read only; write: read and write."""
+    """What a confined program may see besides the system's programs and settings and this interpreter, which it always
+    may. read: read only. write: read and write. run: read, and start programs from. Files may be named too.
+    """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
+    run: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,14 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 def _reach_options(reach: Reach | None) -> list[str]:
     if reach is None:
         return []
-    reads = [word for folder in reach.read for word in ("--read", str(folder))]
-    return reads + [word for folder in reach.write for word in ("--write", str(folder))]
+    named = (("--run", (*_own_programs(), *reach.run)), ("--read", reach.read), ("--write", reach.write))
+    return ["--confine", *(word for option, names in named for name in names for word in (option, str(name)))]
+
+
+def _own_programs() -> tuple[Path | str, ...]:
+    """This interpreter, the product itself, and the ssh that the tests name."""
+    stand_in = os.environ.get("BK_SSH", "")
+    return (sys.prefix, sys.base_prefix, _LAUNCHER.parent, *([Path(stand_in).parent] if "/" in stand_in else []))
 
 
 def _input(data: bytes) -> IO[bytes]:
