@@ -94,14 +94,15 @@ class _Scanner:
             self._value(path, depth)
 
     def _key(self) -> list[str]:
-        """A dotted key; what cannot be read as one ends it."""
+        """A dotted key; what cannot be read as one ends it. Of an absurdly long one only the beginning counts."""
         parts: list[str] = []
         while True:
             self._skip(_BLANK)
             part = self._key_part()
             if part is None:
                 return parts
-            parts.append(part)
+            if len(parts) < _DEEPEST:
+                parts.append(part)
             self._skip(_BLANK)
             if not self._peek("."):
                 return parts

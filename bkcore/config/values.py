@@ -143,14 +143,23 @@ def decode_value(kind: type, value: object) -> object:
 
 
 def key_is_whole(text: str) -> bool:
-    """Whether a public key's base64 is whole and names the same type inside, as OpenSSH asks."""
+    """Whether a public key's base64 is whole and names the same type inside (RFC 4253, section 6.6)."""
     words = text.split(" ")
     try:
-        blob = binascii.a2b_base64(words[1], strict_mode=True)
+        fields = list(_fields(binascii.a2b_base64(words[1], strict_mode=True)))
     except (IndexError, ValueError):
         return False
-    length = int.from_bytes(blob[:4], "big")
-    return blob[4 : 4 + length] == words[0].encode() and len(blob) > 4 + length
+    return len(fields) > 1 and fields[0] == words[0].encode()
+
+
+def _fields(blob: bytes) -> Iterator[bytes]:
+    """The parts of an ssh key, each behind its length in four bytes. ValueError if the last is short."""
+    while blob:
+        end = 4 + int.from_bytes(blob[:4], "big")
+        if end > len(blob):
+            raise ValueError("cut")
+        yield blob[4:end]
+        blob = blob[end:]
 
 
 def key_faults(key: str, values: list[str]) -> Iterator[Told]:
