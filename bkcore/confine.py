@@ -13,7 +13,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 Name = str | bytes
 
@@ -62,9 +62,9 @@ def available() -> int:
 
 
 def confine(run: Sequence[Name], read: Sequence[Name], write: Sequence[Name]) -> None:
-    """Restrict this thread, and all it starts, to running and reading what lies below `run`, reading below `read`, and
-    reading and writing below `write`. Files may be named too.
+    """Restrict this thread, and all it starts, to what lies below these names, which may be files too.
 
+    run: read, and start programs from. read: read only. write: read and write.
     OSError when the kernel refuses. What does not exist is passed over: it cannot be reached anyway.
     """
     version = available()
@@ -103,6 +103,19 @@ def die_with(parent: int) -> None:
         os._exit(137)
 
 
+def become(program: str, argv: Sequence[Name], environ: Mapping[str, str]) -> OSError:
+    """Turn this process into that program; returns only the reason why that cannot be.
+
+    The signals that Python ignores mean again what they did: who writes into a pipe that nobody reads must end.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    try:
+        os.execve(program, list(argv), environ)
+    except OSError as error:
+        return error
+
+
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
@@ -129,11 +142,9 @@ def main(arguments: list[str]) -> None:
             confine(reach["--run"], reach["--read"], reach["--write"])
         except OSError as error:
             print(f"{UNCONFINED}{error.strerror or error}", file=sys.stderr, flush=True)
-    try:
-        os.execvp(program[0], program)
-    except OSError as error:
-        print(f"bk: {program[0]}: {error.strerror}", file=sys.stderr, flush=True)
-        sys.exit(127)
+    reason = become(program[0], program, os.environ)
+    print(f"bk: {program[0]}: {reason.strerror}", file=sys.stderr, flush=True)
+    sys.exit(127)
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ _PACKAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a confined program may see besides the system's programs and settings and this interpreter, which it always
-    may. read: read only. write: read and write. run: read, and start programs from. Files may be named too.
+    """What a confined program may see besides what any needs: the system's programs and settings, this interpreter.
+
+    read: read only. write: read and write. run: read, and start programs from. Files may be named too.
     """
 
     read: tuple[Path, ...] = ()

@@ -144,7 +144,7 @@ def _set_words(block: _Block, number: int, words: list[str], draft: _Draft) -> N
 
 
 def _header(number: int, words: list[str]) -> _Block:
-    """`@web = a b` becomes a group with members, `bkrole @web = viewer` a group with a role; others stay as they are."""
+    """`@web = a b` becomes a group with members, `bkrole @web = viewer` one with a role; others stay as they are."""
     if words[0].startswith("@") and words[1:2] == ["="]:
         return _Block(number, ("group", words[0][1:]), [_Setting(number, "members", tuple(words[2:]))])
     if words[0] == "bkrole" and words[1:2] and words[1].startswith("@") and words[2:3] == ["="]:

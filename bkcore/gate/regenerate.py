@@ -26,13 +26,11 @@ def write_server_keys(home: ServerHome) -> bool:
 
 def write_client_keys(home: ClientHome, links: Mapping[str, ServerLink]) -> bool:
     """Let the data key of every server in, for that server's verbs and from its addresses. Whether anything changed."""
-    lines = [
-        forced_line(
-            gate_command("data", "--home", str(home.root), "--server", name), parse_key(link.data_key), link.from_
-        )
-        for name, link in sorted(links.items())
-        if link.data_key
-    ]
+    lines = []
+    for name, link in sorted(links.items()):
+        if link.data_key:
+            command = gate_command("data", "--home", str(home.root), "--server", name)
+            lines.append(forced_line(command, parse_key(link.data_key), link.from_))
     return regenerate(home.ssh / AUTHORIZED_KEYS, lines)
 
 

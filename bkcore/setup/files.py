@@ -102,7 +102,7 @@ def header(path: tuple[str, ...]) -> str:
 
 
 def put_table(text: str, path: tuple[str, ...], values: Mapping[str, Any]) -> str:
-    """A configuration with this table in the place of the one of that name, else at the end. The rest stays as it is."""
+    """A configuration with this table in the place of the one of that name, else at the end; the rest is untouched."""
     lines, new = text.splitlines(), table(path, values).splitlines()
     if header(path) not in lines:
         return "\n".join([*lines, *([""] if lines and lines[-1] else []), *new, ""])

@@ -1,0 +1,114 @@
+"""What a key asks for, and whether it may: exact shapes, everything else is refused. Pure; nothing is looked up or run.
+
+The shapes are what git, OpenSSH's sftp and rsync send; they hold no quoting that a shell would have to undo.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bkcore.errors import GateRefused
+from bkcore.gate.access import Access, Right
+from bkcore.safe import safe
+from bkcore.state import Method
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One source that a server may fetch in place: method rsync or git, and where it lies."""
+
+    method: Method
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TakePush:
+    """git-receive-pack of one of the server's repositories."""
+
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveRepository:
+    """git-upload-pack of one of the server's repositories."""
+
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveOutbox:
+    """The sftp subsystem, on what was prepared for one server."""
+
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveTree:
+    """`rsync --server --sender` of one directory. path: with a slash at its end when its content is meant."""
+
+    options: tuple[str, ...]
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GiveSource:
+    """git-upload-pack of a repository that is a source of this client."""
+
+    path: bytes
+
+
+ControlVerb = TakePush | GiveRepository
+DataVerb = GiveOutbox | GiveTree | GiveSource
+
+_GIT = re.compile(r"git-(receive|upload)-pack '/?([A-Za-z0-9_][A-Za-z0-9._-]{0,99})'")
+
+# What sshd calls its sftp subsystem: the configured program and its logging options.
+_SFTP = re.compile(
+    r"(?:internal-sftp|/usr/(?:lib|libexec)/(?:(?:openssh|ssh)/)?sftp-server)(?: -[a-z](?: [A-Za-z0-9]{1,20})?){0,4}"
+)
+
+# Options that a receiver of ours has a use for. Not among them, as they widen what is read: L and k (follow links),
+# R (names outside), s (arguments that are not seen here), X, A, U (attributes and times of no use), and all that write.
+_RSYNC = re.compile(
+    r"rsync --server --sender (-[vlogDtprScixHIW]+e[0-9]*\.[A-Za-z]*)"
+    r"((?: (?:--numeric-ids|--timeout=[0-9]{1,6}|--bwlimit=[0-9]{1,9}))*)"
+    r" \. ([A-Za-z0-9_][A-Za-z0-9._-]{0,99})(/?)"
+)
+
+
+def decide_control(command: str, member: str, access: Access) -> ControlVerb:
+    """What a member's key may do on a server: push to or read the repositories it is granted. Else GateRefused."""
+    match = _GIT.fullmatch(command)
+    if match is None:
+        raise _strange(command)
+    asked = match[2].removesuffix(".git")
+    repository = access.repository(member, asked, Right.WRITE if match[1] == "receive" else Right.READ)
+    if repository is None:
+        raise GateRefused(f"{safe(member, 100)} may not {'push to' if match[1] == 'receive' else 'read'} {asked}")
+    return TakePush(repository) if match[1] == "receive" else GiveRepository(repository)
+
+
+def decide_data(command: str, served: Mapping[str, Served], server: str) -> DataVerb:
+    """What a server's key may do on a client: read its outbox, and fetch the sources by label. Else GateRefused."""
+    if _SFTP.fullmatch(command):
+        return GiveOutbox(server)
+    if match := _RSYNC.fullmatch(command):
+        source = _source(match[3], Method.RSYNC, served)
+        return GiveTree((match[1], *match[2].split()), source.path.rstrip(b"/") + match[4].encode() or b"/")
+    match = _GIT.fullmatch(command)
+    if match and match[1] == "upload":
+        return GiveSource(_source(match[2], Method.GIT, served).path)
+    raise _strange(command)
+
+
+def _source(label: str, method: Method, served: Mapping[str, Served]) -> Served:
+    source = served.get(label)
+    if source is None or source.method is not method:
+        raise GateRefused(f"there is no source {label} to be fetched by {method}")
+    return source
+
+
+def _strange(command: str) -> GateRefused:
+    if not command:
+        return GateRefused("there is no shell here")
+    return GateRefused(f"this key may not run: {safe(command, 200)}")
