@@ -1,9 +1,9 @@
 """The manual's INDEX and RANGE: which sources, and which of their versions.
 
 A range is `">A"`, `">A, N"`, `"<A"`, `"<A, N"`, `">A, <B"`, `"<B, >A"` or `"=A"`. Both ends are exclusive, and counted
-in whole seconds, as they are shown. Its first sign gives the order: ">" oldest first, "<" newest first. A and B are dates
-on the clock that is shown: `YYYY-MM-DD HH:MM:SS`, of which the leading parts of the date (this year, this month) and
-the trailing parts of the time (0) may be left out.
+in whole seconds, as they are shown. Its first sign gives the order: ">" oldest first, "<" newest first. A and B are
+dates on the clock that is shown: `YYYY-MM-DD HH:MM:SS`, of which the leading parts of the date (this year, this month)
+and the trailing parts of the time (0) may be left out.
 """
 
 import re
