@@ -25,7 +25,7 @@ MAX_MISSING = 256
 MAX_PATH = 4096
 MAX_TEXT = 300
 
-_ID = re.compile(r"\d{8}T\d{6}Z-\d{5,10}-[0-9a-f]{8}")
+_ID = re.compile(r"\d{8}T\d{6}Z-\d{5,10}-[0-9a-f]{8}", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _CLIENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 _MODULE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
