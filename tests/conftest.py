@@ -1,0 +1,50 @@
+"""Fixtures that any test may ask for: a stand-in for ssh, two homes that know each other, and a real sshd."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fakes.door import Door
+from fakes.sshd import Sshd
+from fakes.world import Pair, make_pair
+
+from bkcore.gate import regenerate
+
+
+@pytest.fixture(autouse=True)
+def _gate_without_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("bkcore.__main__") is None:
+        program = str(Path(__file__).parent / "fakes" / "gate.py")
+        monkeypatch.setattr(regenerate, "gate_command", lambda *words: (sys.executable, "-I", program, "gate", *words))
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """The stand-in for ssh, in force through BK_SSH: the same code as with a real server, without logging in."""
+    opened = Door()
+    monkeypatch.setenv("BK_SSH", str(opened.program))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def pair(tmp_path: Path, door: Door) -> Pair:
+    """A server and a client that know each other, with small real sources: project (git), tree, db."""
+    return make_pair(tmp_path, door)
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Callable[[Path], Sshd]]:
+    """Starts OpenSSH's own server for a home, on a loopback port, with the home's keys and nothing else."""
+    started: list[Sshd] = []
+
+    def start(home: Path) -> Sshd:
+        folder = tmp_path / f"sshd-{len(started)}"
+        started.append(Sshd.start(folder, home))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()

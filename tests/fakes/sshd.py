@@ -1,0 +1,67 @@
+"""OpenSSH's own server on a loopback port, as whoever runs the tests, with the files that the product generated."""
+
+import getpass
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from fakes.world import free_port
+
+from bkcore.gate.keys import make_pair
+
+_SECONDS = 10.0
+
+
+@dataclass
+class Sshd:
+    """A running server. user: the only account that it can serve, that of the tests."""
+
+    port: int
+    user: str
+    log: Path
+    process: "subprocess.Popen[bytes]"
+
+    @classmethod
+    def start(cls, folder: Path, home: Path) -> "Sshd":
+        """Serve a home's authorized_keys with its host key."""
+        folder.mkdir()
+        port = free_port()
+        make_pair(home / ".ssh" / "host_ed25519", "host")
+        config = folder / "sshd_config"
+        config.write_text(
+            f"""\
+ListenAddress 127.0.0.1:{port}
+HostKey {home}/.ssh/host_ed25519
+AuthorizedKeysFile {home}/.ssh/authorized_keys
+AuthenticationMethods publickey
+PermitRootLogin yes
+StrictModes no
+UsePAM no
+PidFile none
+LogLevel VERBOSE
+Subsystem sftp internal-sftp
+"""
+        )
+        program = shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin")
+        assert program is not None, "apt-get install openssh-server"
+        with (folder / "log").open("wb") as log:
+            child = subprocess.Popen([program, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log)
+        started = cls(port, getpass.getuser(), folder / "log", child)
+        started._await_port()
+        return started
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+    def _await_port(self) -> None:
+        deadline = time.monotonic() + _SECONDS
+        while self.process.poll() is None and time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError(self.log.read_text())
