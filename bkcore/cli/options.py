@@ -1,0 +1,110 @@
+"""Commands of click that speak our contract: global options before or after the verb, a Frame in, a Result out."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bkcore import __version__
+from bkcore.cli.frame import Frame, coloured, report, run
+
+_META = "bkcore.global"
+
+
+class Verb(click.Command):
+    """A command whose callback takes a Frame first, then its own parameters, and returns a Result."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params.extend(_global_options(hidden=True))
+
+    def invoke(self, context: click.Context) -> int:
+        callback = self.callback
+        assert callback is not None
+        return run(frame_of(context), lambda frame: callback(frame, **context.params))
+
+
+class Verbs(click.Group):
+    """A group of verbs. Its help shows the global options; a verb that does not exist is answered with the nearest."""
+
+    command_class = Verb
+    group_class = type
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        settings.setdefault("no_args_is_help", False)
+        super().__init__(*arguments, **settings)
+        self.params.extend(_global_options(hidden=False))
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(context), n=1)
+            guess = f" (did you mean {near[0]}?)" if near else ""
+            raise click.UsageError(f"there is no command {args[0]}{guess}", error.ctx or context) from None
+
+
+def main(group: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code. Raises nothing, whatever is typed."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return int(group.main(words, prog_name=name, standalone_mode=False) or 0)
+    except BaseException as error:  # noqa: BLE001 - whatever it is becomes one message and an exit code
+        return report(error, as_json="--json" in words)
+
+
+def frame_of(context: click.Context) -> Frame:
+    """The Frame that the global options of this command line make."""
+    given = context.meta.get(_META, {})
+    home = given.get("home")
+    return Frame(
+        home=None if home is None else Path(home),
+        end=given.get("end", ""),
+        json=given.get("json", False),
+        dry_run=given.get("dry_run", False),
+        yes=given.get("yes", False),
+        quiet=given.get("quiet", False),
+        verbose=given.get("verbose", 0),
+        color=coloured(given.get("color", "auto")),
+        utc=given.get("utc", False),
+    )
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Note a global option that was given; the one that is nearer to the verb's end wins."""
+    if value not in (None, False, 0):
+        context.meta.setdefault(_META, {})[parameter.name] = value
+
+
+def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it
+    if value and not context.resilient_parsing:
+        click.echo(f"bkcore {__version__}")
+        context.exit()
+
+
+def _global_options(*, hidden: bool) -> list[click.Option]:
+    def option(*names: str, text: str, **settings: Any) -> click.Option:
+        settings = {"callback": _keep, "expose_value": False, **settings}
+        return click.Option(names, help=text, hidden=hidden, **settings)
+
+    return [
+        option("--home", metavar="DIR", text="The home of the end that is meant."),
+        option("--end", metavar="URL", text="Work on an end elsewhere."),
+        option("--json", is_flag=True, text="Give one JSON document instead of text."),
+        option("-n", "--dry-run", "dry_run", is_flag=True, text="Say what would be done, and do nothing."),
+        option("--yes", is_flag=True, text="Do not ask."),
+        option("-q", "--quiet", "quiet", is_flag=True, text="Talk about nothing but errors."),
+        option("-v", "--verbose", "verbose", count=True, text="Talk more."),
+        option("--color", type=click.Choice(["auto", "always", "never"]), text="Whether to colour what is shown."),
+        option("--utc", is_flag=True, text="Read and show times in UTC."),
+        option("--version", is_flag=True, is_eager=True, callback=_version, text="Show the version."),
+    ]
