@@ -121,8 +121,7 @@ def report(error: BaseException, *, as_json: bool, warnings: Iterable[str] = ())
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    failure = failure_of(error)
-    show_failure(failure)
+    failure = show(error)
     if as_json:
         with contextlib.suppress(_OutputClosed):
             _envelope(None, failure.exit, changed=False, warnings=warnings, failures=[failure])
@@ -155,12 +154,14 @@ def failure_of(error: BaseException) -> Failure:
             )
 
 
-def show_failure(failure: Failure) -> None:
+def show(error: BaseException) -> Failure:
     """Put an error on stderr: one line (one a fault for a configuration), and one with the hint."""
-    for line in failure.text.split("\n") if failure.exit == ConfigError.exit else [failure.text]:
+    failure = failure_of(error)
+    for line in failure.text.split("\n") if isinstance(error, ConfigError) else [failure.text]:
         _talk(f"bkcore: {safe(line)}")
     if failure.hint:
         _talk(f"  hint: {safe(failure.hint)}")
+    return failure
 
 
 def coloured(wish: str) -> bool:
@@ -179,9 +180,7 @@ class _Terminated(BaseException):
 
 
 def _give(frame: Frame, result: Result) -> None:
-    failures = [failure_of(error) for error in result.errors]
-    for failure in failures:
-        show_failure(failure)
+    failures = [show(error) for error in result.errors]
     if frame.json:
         _envelope(result.data, result.exit, changed=result.changed, warnings=frame.warnings, failures=failures)
     else:

@@ -59,6 +59,8 @@ def main(group: click.Command, name: str, arguments: Sequence[str] | None = None
     try:
         return int(group.main(words, prog_name=name, standalone_mode=False) or 0)
     except BaseException as error:  # noqa: BLE001 - whatever it is becomes one message and an exit code
+        if isinstance(error, click.UsageError) and error.ctx is None:
+            error.ctx = click.Context(group, info_name=name)
         return report(error, as_json="--json" in words)
 
 
