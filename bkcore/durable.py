@@ -18,7 +18,14 @@ from bkcore.errors import AlreadyThere, Busy
 
 def create(path: Path, data: bytes) -> None:
     """Make a new file, whole and durable on return. True from the link on. AlreadyThere if the name is taken."""
-    staged = _stage(path, data)
+    publish(_stage(path, data), path)
+
+
+def publish(staged: Path, path: Path) -> None:
+    """Give a finished, synced file its final name; of several at once one wins. True from the link on.
+
+    The staged name is gone in any case. AlreadyThere if the final name is taken.
+    """
     try:
         _link(staged, path)
     except FileExistsError:
@@ -123,6 +130,31 @@ def locked(path: Path, *, wait: bool = True, what: str = "") -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+class NewFile:
+    """A file that is written piece by piece where nobody looks yet; durable after finish(), its folder aside."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Add these bytes at the end."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def finish(self) -> None:
+        """Make what was written durable, and close."""
+        self.close()
+        sync_file(self._path)
+
+    def close(self) -> None:
+        """Close without a promise. Safe to call twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 class Held:
