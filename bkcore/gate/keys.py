@@ -16,6 +16,10 @@ from bkcore.config.values import key_is_whole
 from bkcore.errors import BkError, Malformed, UsageError
 from bkcore.safe import safe
 
+# The files of an end's own keys, in its .ssh folder: for dialling out, and of its embedded server.
+KEY = "id_ed25519"
+HOST_KEY = "host_ed25519"
+
 _BEGIN = "# bk: begin: written by the Backup System, changes between here and the end mark are lost"
 _END = "# bk: end"
 

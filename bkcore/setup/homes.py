@@ -15,7 +15,7 @@ from bkcore.config.load import decode
 from bkcore.errors import BkError, Refused, UsageError
 from bkcore.gate.access import CONF, KEYDIR, Right, access_of
 from bkcore.gate.gitosis import parse_access
-from bkcore.gate.keys import PublicKey, make_pair
+from bkcore.gate.keys import HOST_KEY, KEY, PublicKey, make_pair
 from bkcore.gate.regenerate import write_client_keys, write_server_keys
 from bkcore.paths import VOLUME, ClientHome, Home, ServerHome
 from bkcore.request import is_client_name, is_label
@@ -25,8 +25,6 @@ from bkcore.state import Role
 
 CLIENT_USER = "backupclient"
 SERVER_USER = "backupsrv"
-KEY = "id_ed25519"
-HOST_KEY = "host_ed25519"
 
 _BOTH = ("log", "tmp", "jobs", "mail", "modules", ".ssh", "scripts")
 _CLIENT_FOLDERS = ("requests", "outbox", "bases", "control", *_BOTH)
