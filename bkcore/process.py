@@ -125,13 +125,10 @@ def end(child: subprocess.Popen[bytes], grace: float = 2.0) -> None:
     """End a program and its whole group, politely first, and reap it. One that has ended is fine."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(grace)
-        except subprocess.TimeoutExpired:
-            _signal_group(child.pid, signal.SIGKILL)
-            child.wait()
-    else:
-        _signal_group(child.pid, signal.SIGKILL)
+    _signal_group(child.pid, signal.SIGKILL)
+    child.wait()
     for stream in (child.stdin, child.stdout, child.stderr):
         if stream is not None:
             stream.close()

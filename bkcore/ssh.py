@@ -19,6 +19,8 @@ from bkcore.errors import BkError, ConfigError, Cut, Gone, HostKeyChanged, NotAl
 # The name under which the pinned keys stand in known_hosts, so that address and port may change without a question.
 _ALIAS = "bk-pinned-host"
 
+_ALONE = "ControlPath=none"
+
 # sun_path has 108 bytes; ssh binds "<ControlPath>.<16 characters>" first and then renames it.
 _LONGEST_SOCKET = 88
 _MASTER_SECONDS = 60.0
@@ -80,6 +82,11 @@ class Line:
         return [self.program, *self.options]
 
     @property
+    def shared(self) -> bool:
+        """Whether calls go through a connection that is open already, so that they need not read our key."""
+        return _ALONE not in self.options
+
+    @property
     def bracketed(self) -> str:
         """The destination for URLs and for host:path, where an IPv6 address stands in brackets."""
         user, _, address = self.destination.rpartition("@")
@@ -104,10 +111,11 @@ def line(remote: Remote, scratch: Path, *, shared: bool = False) -> Iterator[Lin
     opened = Line(program(), _options(remote, known_hosts), f"{remote.user}@{remote.address}")
     socket = scratch / "mux"
     if not shared or program() != "ssh" or len(os.fsencode(socket)) > _LONGEST_SOCKET:
-        yield _with(opened, "ControlPath=none")
+        yield _with(opened, _ALONE)
         return
     with _master(remote, opened, socket, scratch):
-        yield _with(opened, f"ControlPath={_quoted(socket)}")
+        # Without a way of its own a call cannot take a broken connection for a key that is not accepted.
+        yield _with(_with(opened, f"ControlPath={_quoted(socket)}"), "ProxyCommand=false")
 
 
 def failure(remote: Remote, status: int, err: bytes) -> BkError:
@@ -202,9 +210,10 @@ def _options(remote: Remote, known_hosts: Path) -> tuple[str, ...]:
         *_FIXED,
         f"UserKnownHostsFile={_quoted(known_hosts)}",
         f"IdentityFile={_quoted(remote.key)}",
+        f"Port={remote.port}",
         "ControlMaster=no",
     )
-    return ("-p", str(remote.port), *(word for setting in settings for word in ("-o", setting)))
+    return tuple(word for setting in settings for word in ("-o", setting))
 
 
 def _quoted(path: Path) -> str:

@@ -1,0 +1,191 @@
+"""Fetching a repository with git: every ref of the other side, into refs of this attempt in a bare repository.
+
+Two calls over one connection: what is there (refs, HEAD, kind of object names), then the objects. Nothing that was
+fetched earlier is changed: the store moves on from the refs of the attempt when it has checked them.
+"""
+
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from bkcore import durable, process, ssh
+from bkcore.errors import BkError, Damaged
+from bkcore.flow import Fetched, Progress, Sink, Stop
+from bkcore.retrieval.base import Fetch, attempt_refs, reach
+from bkcore.retrieval.supervise import Ended, Watch, local_failure, supervise
+
+_MOST_REFS = 200_000
+_HEAD = re.compile(rb"ref: (refs/heads/\S+)\tHEAD")
+
+_CALM = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_ALLOW_PROTOCOL": "ssh",
+    "GIT_SSH_VARIANT": "ssh",
+}
+
+# Faults of old tools that real histories carry. They harm nobody, and refusing them would leave those without a backup.
+_TOLERATED = (
+    "badDate",
+    "badDateOverflow",
+    "badEmail",
+    "badName",
+    "badTimezone",
+    "missingEmail",
+    "missingNameBeforeEmail",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "multipleAuthors",
+    "zeroPaddedDate",
+    "zeroPaddedFilemode",
+)
+
+_SETTINGS = (
+    "fetch.fsckObjects=true",
+    "transfer.fsckObjects=true",
+    *(f"fetch.fsck.{fault}=ignore" for fault in _TOLERATED),
+    "fetch.unpackLimit=1",
+    "fetch.writeCommitGraph=false",
+    "core.fsync=none",  # the store makes all of it durable in one call before it counts
+    "core.hooksPath=/dev/null",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.version=2",
+)
+
+_FETCH = (
+    *("fetch", "--progress", "--no-tags", "--prune", "--force", "--atomic", "--no-write-fetch-head"),
+    *("--no-recurse-submodules", "--no-auto-maintenance", "--refmap="),
+)
+
+
+class Git:
+    """Retriever of method git."""
+
+    def fetch(self, order: Fetch, into: Sink | Path, tell: Progress, stop: Stop) -> Fetched:
+        """Bring all refs and what they lead to into the bare repository `into`, which is made when it is missing."""
+        if not isinstance(into, Path):
+            raise TypeError("method git brings refs into a repository")
+        with ssh.line(order.remote, order.scratch, shared=True) as line:
+            work = _Work(order, line, into, Watch(order.limits, stop, order.remote.name), tell)
+            head, sha256 = work.look()
+            _make(into, sha256=sha256)
+            before = size_of_objects(into)
+            work.fetch(before)
+            work.note_head(head)
+        return Fetched(max(size_of_objects(into) - before, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One fetch over one open line."""
+
+    order: Fetch
+    line: ssh.Line
+    into: Path
+    watch: Watch
+    tell: Progress
+
+    def look(self) -> tuple[bytes, bool]:
+        """The branch that HEAD names there ("" if none), and whether its object names are sha256."""
+        ended = self._run("ls-remote", "--symref", self._url)
+        head, sha256 = b"", False
+        with ended.out.open("rb") as output:
+            for number, text in enumerate(output):
+                if number > _MOST_REFS:
+                    raise Damaged(f"{self.order.remote.name}: {self.order.what} has more than {_MOST_REFS} refs")
+                match = _HEAD.fullmatch(text.rstrip(b"\n"))
+                head = match[1] if match else head
+                sha256 = sha256 or text.find(b"\t") == 64
+        return head, sha256
+
+    def fetch(self, before: int) -> None:
+        """Bring the refs and objects. before: size of the objects that are here already."""
+        refspec = f"+refs/*:{self._refs}refs/*"
+        self._run(f"--git-dir={self.into}", *_FETCH, self._url, refspec, before=before)
+
+    def note_head(self, head: bytes) -> None:
+        """Keep the name of the other side's branch as a ref that names a ref."""
+        if head:
+            target = f"{self._refs}{head.decode('utf-8', 'surrogateescape')}"
+            self._run(f"--git-dir={self.into}", "symbolic-ref", f"{self._refs}HEAD", target)
+
+    @property
+    def _refs(self) -> str:
+        return attempt_refs(self.order.id, self.order.attempt)
+
+    @property
+    def _url(self) -> str:
+        return f"ssh://{self.line.bracketed}/{self.order.what}"
+
+    def _run(self, *words: str, before: int | None = None) -> Ended:
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        ended = supervise(
+            ["git", *settings, *words],
+            self.order.scratch,
+            self.watch,
+            look=lambda: self._look(before),
+            env={**_CALM, "GIT_SSH_COMMAND": shlex.join(self.line.command())},
+            cwd=self.order.scratch,
+            reach=reach(self.order, self.line, self.into if self.into.exists() else self.order.scratch),
+        )
+        self.order.log(ended.err)
+        if ended.status != 0:
+            raise _failure(self.order, ended)
+        return ended
+
+    def _look(self, before: int | None) -> None:
+        """Signs of life: objects that grow, or what git says of its progress."""
+        size = size_of_objects(self.into) if before is not None else 0
+        self.watch.moved((size, (self.order.scratch / "err").stat().st_size))
+        self.tell(max(size - (before or 0), 0))
+
+
+def size_of_objects(repository: Path) -> int:
+    """Bytes of the packs of a repository, also of those that are being written."""
+    total = 0
+    try:
+        with os.scandir(repository / "objects" / "pack") as entries:
+            for entry in entries:
+                total += entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return total
+    return total
+
+
+def _make(repository: Path, *, sha256: bool) -> None:
+    """Make the repository if there is none. Made twice it stays as it is, so a cut leaves nothing to repair."""
+    if (repository / "HEAD").exists() and (repository / "objects").is_dir() and (repository / "refs").is_dir():
+        return
+    durable.make_folder(repository)
+    kind = "sha256" if sha256 else "sha1"
+    argv = ["git", "init", "--quiet", "--bare", "--template=", f"--object-format={kind}", "--initial-branch=master"]
+    done = process.run([*argv, "--", str(repository)], env=_CALM)
+    if done.status != 0:
+        raise BkError(f"the repository {repository.name} could not be made: {done.err.decode(errors='replace')[-300:]}")
+
+
+def _failure(order: Fetch, ended: Ended) -> BkError:
+    name = order.remote.name
+    if b"fsck error" in ended.err or b"index-pack failed" in ended.err or b"mismatched algorithms" in ended.err:
+        fault = _fault(ended.err)
+        if fault is not None:
+            return fault_of(name, order.what, fault)
+    return local_failure(name, "git", ended) or ssh.failure(order.remote, ended.status, ended.err)
+
+
+def fault_of(name: str, what: str, said: bytes) -> Damaged:
+    """A repository whose objects are not what git says they must be."""
+    return Damaged(f"{name}: {what} cannot be taken as it is: {said.decode('utf-8', 'backslashreplace')[:300]}")
+
+
+def _fault(err: bytes) -> bytes | None:
+    """The line that names a broken object; None when the line was only cut."""
+    for line in err.splitlines():
+        if b"fsck error" in line or b"mismatched algorithms" in line or line.startswith(b"error: object "):
+            return line
+    return None

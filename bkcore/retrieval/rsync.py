@@ -1,0 +1,146 @@
+"""Fetching a directory as it stands with rsync; what did not change since the base is linked from it.
+
+The receiver is confined to the folder of this attempt. Owners, modes and symlinks are kept as rsync's --fake-super
+keeps them (xattr user.rsync.%stat), so nothing that came from outside is ever a link, a device or set-user-id here. A
+changed owner, mode or time makes a new file: what an older version shares is never touched.
+
+Never passed: -X, -A, --devices, --specials, --trust-sender.
+"""
+
+import re
+from pathlib import Path
+
+from bkcore import ssh
+from bkcore.errors import BkError, Cut, Damaged, Gone, Stalled
+from bkcore.flow import Fetched, Notes, Progress, Sink, Stop
+from bkcore.retrieval import itemized
+from bkcore.retrieval.base import Fetch, reach
+from bkcore.retrieval.linking import Linked, link_unchanged
+from bkcore.retrieval.supervise import Ended, Watch, local_failure, supervise
+from bkcore.safe import safe
+
+_ALWAYS = (
+    "-rlptgo",
+    "--numeric-ids",
+    "--sparse",
+    "--fake-super",
+    "--partial",  # what a cut left can be gone on from; it carries a time of 1970, so it is never taken for whole
+    "--delete",  # names that an earlier attempt left in the same folder
+    "--no-human-readable",
+    "--stats",
+    "--info=progress2",
+    "--outbuf=L",
+    "-ii",
+    "--out-format=%i %n",
+)
+
+# Exit codes of rsync(1).
+_OK, _PROTOCOL, _UNSUPPORTED, _PARTIAL, _VANISHED, _TIMEOUT = 0, 2, 4, 23, 24, 30
+_REJECTED = re.compile(rb"ABORTING due to|rejecting (?:unrequested )?file-list name|unsafe pathname", re.IGNORECASE)
+_UNREAD = re.compile(rb"^rsync: (?:\[\w+\] )?(?!.*has vanished).*(?:failed|denied).*$", re.MULTILINE)
+_VANISHED_LINE = re.compile(rb"^file has vanished: .*$", re.MULTILINE)
+_SKIPPED_LINE = re.compile(rb"^skipping non-regular file .*$")
+
+_MOST_NOTES = 50
+_TAIL = 8192
+
+
+class Rsync:
+    """Retriever of method rsync."""
+
+    def fetch(self, order: Fetch, into: Sink | Path, tell: Progress, stop: Stop) -> Fetched:
+        """Bring the directory into the folder `into`, which exists."""
+        if not isinstance(into, Path):
+            raise TypeError("method rsync brings a directory into a folder")
+        ended = _transfer(order, into, tell, Watch(order.limits, stop, order.remote.name))
+        with ended.out.open("rb") as output:
+            linked = link_unchanged(itemized.items(output), order.base, into, stop)
+        figures, notes = _said(ended)
+        order.log(ended.err + b"\n".join(figures) + b"\n")
+        return Fetched(itemized.received(b"\n".join(figures)), _judge(order, ended, linked, notes))
+
+
+def _transfer(order: Fetch, into: Path, tell: Progress, watch: Watch) -> Ended:
+    """Run rsync; raises unless its data can be used, be it in part."""
+    with ssh.line(order.remote, order.scratch, shared=True) as line:
+        ended = supervise(
+            _argv(order, line, into),
+            order.scratch,
+            watch,
+            look=lambda: tell(itemized.progress(_tail(order.scratch / "out"))),
+            reach=reach(order, line, into, *([order.base] if order.base else [])),
+        )
+    if ended.status not in (_OK, _PARTIAL, _VANISHED):
+        order.log(ended.err)
+        raise _failure(order, ended)
+    if ended.status == _PARTIAL and not _has_top(ended.out):
+        order.log(ended.err)
+        raise Gone(f"{order.remote.name}: {order.what} is not there: {safe(_last(ended.err))}")
+    return ended
+
+
+def _argv(order: Fetch, line: ssh.Line, into: Path) -> list[str]:
+    limits = order.limits
+    optional = [
+        *([f"--timeout={max(int(limits.stall), 1)}"] if limits.stall else []),
+        *([f"--bwlimit={max(limits.rate // 1024, 1)}"] if limits.rate else []),
+        *(["--checksum"] if order.full else []),
+        *([f"--compare-dest={order.base}"] if order.base else []),
+    ]
+    shell = " ".join(map(_quoted, line.command()))
+    return ["rsync", *_ALWAYS, *optional, "-e", shell, f"{line.bracketed}:{order.what}/", f"{into}/"]
+
+
+def _quoted(word: str) -> str:
+    """A word for rsync's -e, which knows quotes but no backslashes; a doubled quote is one."""
+    return "'" + word.replace("'", "''") + "'"
+
+
+def _failure(order: Fetch, ended: Ended) -> BkError:
+    name = order.remote.name
+    if ended.status == _TIMEOUT:
+        return Stalled(f"{name}: nothing came for {order.limits.stall:.0f} seconds")
+    if ended.status in (_PROTOCOL, _UNSUPPORTED) and _REJECTED.search(ended.err):
+        return Damaged(f"{name}: the other side sent a name that leads elsewhere: {safe(_last(ended.err))}")
+    return local_failure(name, "rsync", ended) or ssh.failure(order.remote, ended.status, ended.err)
+
+
+def _judge(order: Fetch, ended: Ended, linked: Linked, notes: list[bytes]) -> Notes:
+    """What a person should know. A name that rsync said and nobody has is no small thing unless rsync said so too."""
+    unread = _UNREAD.findall(ended.err)
+    if ended.status == _OK and linked.missing:
+        raise Cut(f"{order.remote.name}: {linked.missing} names of {order.what} did not arrive")
+    vanished = _VANISHED_LINE.findall(ended.err)
+    count = max(len(unread), linked.missing - len(vanished), 1) if ended.status == _PARTIAL else 0
+    said = [*unread, *vanished, *notes]
+    more = [f"and {len(said) - _MOST_NOTES} more"] if len(said) > _MOST_NOTES else []
+    return Notes(count, (*(safe(line, 300) for line in said[:_MOST_NOTES]), *more))
+
+
+def _said(ended: Ended) -> tuple[list[bytes], list[bytes]]:
+    """The closing figures, and the notes about what was skipped, from rsync's output."""
+    figures: list[bytes] = []
+    notes: list[bytes] = []
+    with ended.out.open("rb") as output:
+        for line in itemized.lines(output):
+            if _SKIPPED_LINE.fullmatch(line):
+                notes.append(line)
+            elif line.startswith((b"Number of ", b"Total ", b"Literal ", b"Matched ")):
+                figures.append(line)
+    return figures, notes
+
+
+def _has_top(path: Path) -> bool:
+    with path.open("rb") as output:
+        return any(item.path == b"." for item in itemized.items(output))
+
+
+def _last(err: bytes) -> bytes:
+    lines = [line for line in err.splitlines() if line and not line.startswith(b"rsync error:")]
+    return lines[-1] if lines else b""
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as output:
+        output.seek(max(path.stat().st_size - _TAIL, 0))
+        return output.read()
