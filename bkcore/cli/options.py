@@ -93,6 +93,18 @@ def _version(context: click.Context, _parameter: click.Parameter, value: bool) -
         context.exit()
 
 
+def nocolor() -> click.Option:
+    """The manual's --nocolor: the same as --color never."""
+    return click.Option(
+        ["--nocolor"], is_flag=True, callback=_never, expose_value=False, help="Do not colour anything."
+    )
+
+
+def _never(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click calls it
+    if value:
+        context.meta.setdefault(_META, {})["color"] = "never"
+
+
 def _global_options(*, hidden: bool) -> list[click.Option]:
     def option(*names: str, text: str, **settings: Any) -> click.Option:
         settings = {"callback": _keep, "expose_value": False, **settings}

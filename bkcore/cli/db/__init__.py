@@ -1,0 +1,27 @@
+"""bkdb: what a server has stored, listed, verified and given back. Also `bkcore db …`."""
+
+import sys
+
+import click
+
+from bkcore.cli.db.listing import ls
+from bkcore.cli.options import Verbs, nocolor
+from bkcore.cli.options import main as run_group
+
+
+@click.group(cls=Verbs)
+def db() -> None:
+    """Browse what is stored.
+
+    INDEX is the number that `ls` shows before a source, or several: 0,2. RANGE is ">DATE", ">DATE, N", "<DATE",
+    "<DATE, N", ">DATE, <DATE" or "=DATE"; a DATE is YYYY-MM-DD HH:MM:SS with its first or last parts left out.
+    """
+
+
+db.params.append(nocolor())
+db.add_command(ls)
+
+
+def main() -> None:
+    """The program bkdb."""
+    sys.exit(run_group(db, "bkdb"))

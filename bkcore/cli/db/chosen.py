@@ -1,0 +1,117 @@
+"""What the words of one bkdb command line choose: `[INDEX] [RANGE]`, --client and --source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from bkcore.archive.entries import Entries, Entry
+from bkcore.archive.listing import changes
+from bkcore.archive.ranges import EVERYTHING, is_range, parse_range
+from bkcore.archive.selection import Group, groups_of, in_range, of_index, of_source
+from bkcore.cli.db.place import Place, find_place
+from bkcore.cli.frame import Frame
+from bkcore.cli.options import Verb, nocolor
+from bkcore.errors import NothingMatched, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The words as they were typed; "" for what was left out."""
+
+    index: str = ""
+    range: str = ""
+    client: str = ""
+    source: str = ""
+
+    def narrows(self) -> bool:
+        """Whether anything was said that could match nothing."""
+        return any((self.index, self.range, self.client, self.source))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The versions that are meant, by source. changed: the ids whose content is not that of the version before them.
+
+    unreadable: a line for each entry of the place that cannot be read.
+    """
+
+    place: Place
+    groups: Sequence[Group]
+    changed: frozenset[str]
+    unreadable: Sequence[str]
+
+    def name(self, group: Group) -> bytes:
+        """What a source is called here: its path, behind its client where there are several."""
+        return group.client.encode() + b":" + group.path if self.place.many else group.path
+
+    def folder(self, group: Group) -> Path:
+        """The folder of a source's client, data/<client>."""
+        return self.place.clients[group.client]
+
+
+def choose(frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = False) -> Chosen:
+    """Find the place and the versions in it that are meant.
+
+    NothingMatched when there are none, unless may_be_empty and nothing was asked for. UsageError.
+    """
+    index, span = _index_and_range(wanted)
+    meant = parse_range(span, now, utc=frame.utc) if span else EVERYTHING
+    place = find_place(frame, wanted.client)
+    entries, unreadable = _read(place)
+    whole = groups_of(entries)
+    groups = of_source(whole, wanted.source) if wanted.source else whole
+    if index:
+        groups = of_index(groups, index, len(whole))
+    groups = in_range(groups, meant)
+    if not groups and (wanted.narrows() or not may_be_empty):
+        raise NothingMatched(f"no version in {place.base} is meant", hint="bkdb ls shows what there is")
+    return Chosen(place, groups, _changed(whole), unreadable)
+
+
+class Selecting(Verb):
+    """A verb that works on chosen versions: `… [INDEX] [RANGE]`, behind the arguments of its own."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params += [
+            click.Argument(["index"], metavar="[INDEX]", default="", required=False),
+            click.Argument(["range_"], metavar="[RANGE]", default="", required=False),
+            click.Option(["--client"], default="", metavar="CLIENT", help="This client, wherever the command is run."),
+            click.Option(["--source"], default="", metavar="SOURCE", help="Only this label, or the path that ends so."),
+            nocolor(),
+        ]
+
+
+def _index_and_range(wanted: Wanted) -> tuple[str, str]:
+    """INDEX may be left out: a first word that is a range is the range."""
+    if not is_range(wanted.index):
+        return wanted.index, wanted.range
+    if wanted.range:
+        raise UsageError(f'"{wanted.index}" and "{wanted.range}" are two ranges', hint='both ends in one: ">A, <B"')
+    return "", wanted.index
+
+
+def _read(place: Place) -> tuple[list[Entry], list[str]]:
+    entries: list[Entry] = []
+    unreadable: list[str] = []
+    for client, folder in place.clients.items():
+        kept = Entries(folder)
+        # A store that lies elsewhere now is known by the name of its folder.
+        mine = (msgspec.structs.replace(entry, client=client) for entry in kept.all())
+        entries += [entry for entry in mine if entry.method in place.methods]
+        unreadable += [f"{client}: {line}" for line in kept.damaged()]
+    return entries, unreadable
+
+
+def _changed(groups: Sequence[Group]) -> frozenset[str]:
+    return frozenset(
+        entry.id
+        for group in groups
+        for entry, new in zip(group.versions, changes(entry.root for entry in group.versions), strict=True)
+        if new
+    )
