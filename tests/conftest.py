@@ -13,11 +13,11 @@ from fakes.world import Pair, make_pair
 from bkcore.gate import regenerate
 
 
-@pytest.fixture(autouse=True)
-def _gate_without_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _gate_without_a_command_line() -> None:
     if importlib.util.find_spec("bkcore.__main__") is None:
         program = str(Path(__file__).parent / "fakes" / "gate.py")
-        monkeypatch.setattr(regenerate, "gate_command", lambda *words: (sys.executable, "-I", program, "gate", *words))
+        pytest.MonkeyPatch().setattr(regenerate, "gate_command", lambda *words: (sys.executable, "-I", program, "gate", *words))
 
 
 @pytest.fixture

@@ -24,6 +24,17 @@ _KEEPALIVE_SECONDS = 15
 # Connections that have not shown a key yet, and sessions of one that has: as sshd's MaxStartups and MaxSessions.
 _MOST_STRANGERS = 100
 _MOST_SESSIONS = 10
+# What OpenSSH takes by default: none with SHA-1.
+_SIGNATURES = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 
 
 class _Door(asyncssh.SSHServer):
@@ -93,6 +104,7 @@ async def listen(home: Path, address: str, port: int, ready: Callable[[int], Non
             host_based_auth=False,
             gss_host=None,
             compression_algs=["none"],
+            signature_algs=_SIGNATURES,
             login_timeout=_LOGIN_SECONDS,
             keepalive_interval=_KEEPALIVE_SECONDS,
         )

@@ -130,8 +130,8 @@ def test_the_root_itself_can_be_a_source() -> None:
 
 
 def test_timeouts_and_limits_of_bandwidth_are_taken() -> None:
-    command = "rsync --server --sender -vlogDtpre.LsfxCIvu --timeout=300 --bwlimit=1024 --numeric-ids . home/"
-    options = ("-vlogDtpre.LsfxCIvu", "--timeout=300", "--bwlimit=1024", "--numeric-ids")
+    command = "rsync --server --sender -vlogtpre.LsfxCIvu --timeout=300 --bwlimit=1024 --numeric-ids . home/"
+    options = ("-vlogtpre.LsfxCIvu", "--timeout=300", "--bwlimit=1024", "--numeric-ids")
     assert decide_data(command, SERVED, "main") == GiveTree(options, b"/srv/two words\xff/")
 
 
@@ -161,6 +161,7 @@ def test_git_fetches_a_label() -> None:
         "rsync --server --sender -LlogtprSe.iLsfxCIvu . home/",
         "rsync --server --sender -klogtprSe.iLsfxCIvu . home/",
         "rsync --server --sender -RlogtprSe.iLsfxCIvu . home/",
+        "rsync --server --sender -logDtpre.iLsfxCIvu . home/",
         "rsync --server --sender -slogtpre.iLsfxCIvu",
         "rsync --server --sender -XlogtprSe.iLsfxCIvu . home/",
         "rsync --server --sender -AlogtprSe.iLsfxCIvu . home/",

@@ -56,7 +56,7 @@ def test_sftp_reads_the_outbox(pair: Pair, line: ssh.Line, tmp_path: Path) -> No
     folder = pair.client.outbox("main") / "20261123T031949Z-00042-9f3c2a7b"
     folder.mkdir()
     (folder / "manifest").write_bytes(b"m" * 100_000)
-    argv = ["sftp", "-b", "-", "-S", line.program, *line.options[2:], "-P", line.options[1], line.destination]
+    argv = ["sftp", "-b", "-", "-S", line.program, *line.options, line.destination]
     batch = f"get {folder.name}/manifest {tmp_path}/got\n".encode()
     done = subprocess.run(argv, input=batch, capture_output=True, check=False)
     assert (done.returncode, (tmp_path / "got").read_bytes()) == (0, b"m" * 100_000)
