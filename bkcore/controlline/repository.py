@@ -14,6 +14,8 @@ from bkcore.errors import BkError, Damaged
 # Held by whoever publishes or tidies; named so that it is never taken for one of git's own locks.
 LOCK = "bk-lock"
 
+_LONGEST = 600.0
+
 _OID = re.compile(r"[0-9a-f]{40}")
 # The hook runs in git's quarantine: what was pushed is found only through these.
 _QUARANTINE = ("GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
@@ -39,11 +41,11 @@ def git(repository: Path, *words: str) -> list[str]:
     return ["git", f"--git-dir={repository}", *words]
 
 
-def run(repository: Path, *words: str, stdin: bytes = b"", total: float = 600.0) -> bytes:
-    """What a git command said. Damaged, with its last line, when it failed; Stalled after `total` seconds."""
-    done = process.run(git(repository, *words), env=environment(), stdin=stdin, total=total)
+def run(repository: Path, *words: str, stdin: bytes = b"") -> bytes:
+    """What a git command said. Damaged, with its last line, when it failed; Stalled after ten minutes."""
+    done = process.run(git(repository, *words), env=environment(), stdin=stdin, total=_LONGEST)
     if done.status != 0:
-        raise Damaged(f"{repository.name}: git {words[0]} failed: {last_line(done.err) or done.status}")
+        raise Damaged(f"{repository.name}: git ended with {done.status}: {last_line(done.err)}")
     return done.out
 
 
@@ -53,13 +55,13 @@ def last_line(said: bytes) -> str:
     return lines[-1].strip()[:300] if lines else ""
 
 
-def make(repository: Path, settings: Mapping[str, Sequence[str]]) -> None:
-    """Make a bare repository, whole and durable before it has its name; one that exists is left as it is.
+def make(repository: Path, settings: Mapping[str, Sequence[str]]) -> bool:
+    """Make a bare repository, whole and durable before it has its name. False: there is one, and it stays as it is.
 
     settings: what stands in its config, by section: the lines "key = value".
     """
     if repository.exists():
-        return
+        return False
     durable.make_folder(repository.parent)
     staged = repository.with_name(f".{repository.name}.new")
     durable.remove_tree(staged)
@@ -70,6 +72,7 @@ def make(repository: Path, settings: Mapping[str, Sequence[str]]) -> None:
     durable.replace(staged / "config", config_text(settings))
     durable.sync_file_system(staged)
     durable.move(staged, repository)
+    return True
 
 
 def config_text(settings: Mapping[str, Sequence[str]]) -> bytes:

@@ -4,7 +4,7 @@ Nothing here decides what becomes of a request. Nothing that a client pushed is 
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from bkcore.controlline.check import check_push
 from bkcore.controlline.shape import MASTER, MAX_ENTRIES, RECEIPTS, Part, largest, parse_name
 from bkcore.controlline.tidy import tidy
 from bkcore.controlline.trees import Trees
-from bkcore.errors import BkError, Damaged
+from bkcore.errors import BkError
 from bkcore.request import is_id
 
 __all__ = ["Branch", "check_push", "create_repository", "publish", "read_branch", "tidy", "tip_of"]
@@ -37,12 +37,12 @@ class Branch:
 
 
 def create_repository(repository: Path, hooks: Path) -> None:
-    """Make a client's repository, with an empty list of receipts; one that exists stays as it is.
+    """Make a client's repository with an empty list of receipts; one that exists stays as it is.
 
     hooks: the folder with pre-receive and post-update. The same rules are given by the gate on the command line, so
     that no file can soften them.
     """
-    repositories.make(
+    made = repositories.make(
         repository,
         {
             "core": (
@@ -56,7 +56,9 @@ def create_repository(repository: Path, hooks: Path) -> None:
             "gc": ("auto = 0", "cruftpacks = true"),
         },
     )
-    publish(repository, {})
+    if made:
+        # A repository without any ref cannot be fetched from.
+        publish(repository, {})
 
 
 def tip_of(repository: Path) -> str | None:
@@ -108,40 +110,28 @@ def publish(repository: Path, receipts: Mapping[str, bytes]) -> bool:
     with durable.locked(repository / repositories.LOCK):
         if repositories.tip(repository, RECEIPTS) == commit:
             return False
-        _write(repository, receipts, {name: blob.hex() for name, blob in blobs.items()})
+        _write(repository, receipts)
         if repositories.tip(repository, RECEIPTS) != commit:
             raise BkError(f"{repository.name}: the receipts did not become what they should be")
     return True
 
 
-def _write(repository: Path, receipts: Mapping[str, bytes], blobs: Mapping[str, str]) -> None:
-    """Write objects and ref with git's own importer: one pack (or a few loose files), synced once.
+def _write(repository: Path, receipts: Mapping[str, bytes]) -> None:
+    """Write objects and ref with git's own importer: one pack (or a few loose files) of what is new, synced once.
 
     libgit2 can sync only file by file, which is twenty times slower for 10,000 receipts.
     """
     # We hold the repository's lock, and only publish writes this ref: a lock file was left by one that died.
     durable.remove(repository / f"{RECEIPTS}.lock")
-    there = _present(repository)
-    feed = _feed((name, receipts[name], blob if there.get(name) == blob else "") for name, blob in blobs.items())
-    repositories.run(repository, "-c", "core.fsync=all", "fast-import", "--quiet", "--force", "--done", stdin=feed)
+    argv = ("-c", "core.fsync=all", "fast-import", "--quiet", "--force", "--done")
+    repositories.run(repository, *argv, stdin=_feed(receipts))
 
 
-def _present(repository: Path) -> dict[str, str]:
-    """The receipts that are published now, by name: what need not be written again. None if they cannot be read."""
-    try:
-        return Trees(repository).names(repositories.tip(repository, RECEIPTS))
-    except Damaged:
-        return {}
-
-
-def _feed(files: Iterable[tuple[str, bytes, str]]) -> bytes:
-    """The importer's input: (name, bytes, id of the object that is there already or "")."""
+def _feed(receipts: Mapping[str, bytes]) -> bytes:
     parts = [b"commit %s\ncommitter %s\ndata %d\n%s" % (RECEIPTS.encode(), _WRITER, len(_MESSAGE), _MESSAGE)]
-    for name, body, present in files:
-        if present:
-            parts.append(b"M 100644 %s %s\n" % (present.encode(), name.encode()))
-        else:
-            parts.append(b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(body), body))
+    parts += [
+        b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(body), body) for name, body in receipts.items()
+    ]
     return b"".join([*parts, b"done\n"])
 
 

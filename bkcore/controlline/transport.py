@@ -39,7 +39,7 @@ _QUIET = (
 )
 _FETCH = (
     *("-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head"),
-    *("--no-recurse-submodules", "--depth=1", "--update-shallow", "--refmap="),
+    *("--no-recurse-submodules", "--depth=1", "--refmap="),
 )
 
 

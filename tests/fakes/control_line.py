@@ -31,6 +31,14 @@ def request_id(number: int) -> str:
     return new_id(NOW, number)[:-8] + f"{number:08x}"
 
 
+def git(repository: Path, *words: str, stdin: bytes = b"") -> str:
+    """What a git command said; it must succeed."""
+    argv = ["git", f"--git-dir={repository}", "-c", "user.name=x", "-c", "user.email=x", *words]
+    done = subprocess.run(argv, input=stdin, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode("utf-8", "surrogateescape").strip()
+
+
 @dataclass
 class World:
     root: Path
@@ -72,13 +80,3 @@ class World:
         path = self.root / "hooks" / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o700)
-
-    def git(self, repository: Path, *words: str, stdin: bytes = b"") -> str:
-        done = subprocess.run(
-            ["git", f"--git-dir={repository}", "-c", "user.name=x", "-c", "user.email=x", *words],
-            input=stdin,
-            capture_output=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.decode("utf-8", "surrogateescape").strip()

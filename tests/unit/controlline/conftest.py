@@ -22,3 +22,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made.hook("pre-receive", f"exec {shlex.join([sys.executable, str(tmp_path / 'check.py')])}")
     create_repository(made.server, tmp_path / "hooks")
     return made
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A client's repository on the server, alone."""
+    path = tmp_path / "web1.git"
+    create_repository(path, tmp_path / 'ho"oks')
+    return path
