@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from fakes.control_line import SOURCES, World, git, request_id
 
+from bkcore.controlline.client import Outgoing
 from bkcore.controlline.server import create_repository, publish, tip_of
-from bkcore.errors import Busy, Damaged, Unreachable
-from bkcore.process import run
+from bkcore.controlline.transport import Transport
+from bkcore.controlline.trees import Trees
+from bkcore.errors import Busy, Damaged, Stalled, Unreachable
+from bkcore.process import Done, run
 
 
 def test_what_is_outstanding_arrives_and_the_receipts_are_read(world: World) -> None:
@@ -79,6 +82,21 @@ def test_why_a_push_was_refused_can_be_shown(world: World) -> None:
     exchange = world.exchange()
     assert not exchange.taken
     assert exchange.said.startswith(f"bk: refused: RQ{request_id(1)}: 40000 bytes")
+
+
+def test_a_push_that_never_ends_does_not_keep_the_receipts_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.answer(9)
+    git_itself = Transport._git
+
+    def stalled(self: Transport, *words: str) -> Done:
+        if "push" in words:
+            raise Stalled("git took longer than it may")
+        return git_itself(self, *words)
+
+    monkeypatch.setattr(Transport, "_git", stalled)
+    exchange = world.exchange()
+    assert (exchange.taken, exchange.said) == (False, "git took longer than it may")
+    assert list(exchange.receipts) == [request_id(9)]
 
 
 def test_a_host_that_cannot_be_reached_is_said_to_be(world: World) -> None:
@@ -178,7 +196,7 @@ def test_an_old_commit_cannot_be_replayed(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["empty object", "no objects", "not a repository", "wild ref", "old lock", "empty blob"]
+    "damage", ["empty object", "no objects", "not a repository", "wild ref", "old lock", "flipped commit"]
 )
 def test_a_damaged_client_repository_is_made_again(world: World, damage: str) -> None:
     world.wish(1)
@@ -193,12 +211,14 @@ def test_a_damaged_client_repository_is_made_again(world: World, damage: str) ->
     elif damage == "not a repository":
         shutil.rmtree(world.client)
         world.client.mkdir()
-    elif damage == "empty blob":
-        # The push needs it and the fetch does not: written, and lost with the power before it was synced.
-        oid = git(world.client, "hash-object", "-w", "--stdin", stdin=world.sent[request_id(2)])
+    elif damage == "flipped commit":
+        # The push needs it and nothing reads it before; whoever writes it again finds that it exists.
+        trees = Trees(world.client)
+        tree = trees.write_tree(Outgoing(world.sent, frozenset(), SOURCES).files())
+        oid = trees.write_commit(tree, tip_of(world.server))
         path = world.client / "objects" / oid[:2] / oid[2:]
         path.chmod(0o600)
-        path.write_bytes(b"")
+        path.write_bytes(path.read_bytes()[:-3] + b"xyz")
     elif damage == "wild ref":
         (world.client / "refs/server/heads/master").write_text("nonsense\n")
     else:
