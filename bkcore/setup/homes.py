@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bkcore import durable, process
+from bkcore import durable
 from bkcore.config import Mail, Schedule, ServerLink, role_of
 from bkcore.config.load import decode
+from bkcore.controlline.server import create_repository
 from bkcore.errors import BkError, Refused, UsageError
 from bkcore.gate.access import CONF, KEYDIR, Right, access_of
 from bkcore.gate.gitosis import parse_access
@@ -126,7 +127,7 @@ def _admit(server: ServerHome, name: str, client: ClientHome, door: Door, quota:
     _put(server.access / KEYDIR / f"{member}.pub", f"{_public(client)}\n")
     _grant(server, member, name)
     write_server_keys(server)
-    _make_repository(server.repository(name))
+    create_repository(server.repository(name), server.root / "scripts" / "hooks")
     durable.make_folder(server.pool(name))
     for method in ("sftp", "rsync", "git"):
         durable.make_folder(server.client_data(name) / method)
@@ -188,19 +189,6 @@ def _write_commands(home: Home, commands: Sequence[str], hooks: Sequence[str]) -
         _put(home.root / "scripts" / name, files.script(), mode=0o700)
     for name in hooks:
         _put(home.root / "scripts" / "hooks" / name, files.script(("hook", name)), mode=0o700)
-
-
-def _make_repository(path: Path) -> None:
-    """A bare repository without hooks of its own: the gate names the ones that run."""
-    if path.exists():
-        return
-    staged = path.with_name(f".{path.name}.new")
-    durable.remove_tree(staged)
-    done = process.run(["git", "init", "-q", "--bare", "--template=", "--initial-branch=master", str(staged)], total=60)
-    if done.status != 0:
-        raise BkError(f"git init: {safe(done.err.strip(), 200)}")
-    durable.sync_file_system(staged)
-    durable.move(staged, path)
 
 
 def _own_host_keys(home: Home) -> tuple[str, ...]:

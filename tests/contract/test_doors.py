@@ -20,6 +20,7 @@ from fakes.sshd import Sshd
 from fakes.world import Pair, git, make_pair
 
 from bkcore import confine, journal
+from bkcore.controlline.server import create_repository
 from bkcore.gate.keys import HOST_KEY, KEY
 from bkcore.gate.keys import make_pair as make_key
 from bkcore.gate.regenerate import write_client_keys
@@ -390,7 +391,7 @@ def work(world: Pair, tmp_path: Path) -> Iterator[Path]:
     for path, data in kept.items():
         path.write_bytes(data)
     shutil.rmtree(world.server.repository("web1"))
-    git(world.server.root, "init", "-q", "--bare", "--template=", str(world.server.repository("web1")))
+    create_repository(world.server.repository("web1"), hooks)
 
 
 def push(ways: Ways, work: Path, *refs: str) -> "subprocess.CompletedProcess[bytes]":
