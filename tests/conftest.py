@@ -7,10 +7,18 @@ from pathlib import Path
 
 import pytest
 from fakes.door import Door
+from fakes.missing import pytest_addoption, pytest_collection_modifyitems, pytest_sessionfinish, pytest_terminal_summary
 from fakes.sshd import Sshd
 from fakes.world import Pair, make_pair
 
 from bkcore.gate import regenerate
+
+__all__ = [
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+]
 
 
 @pytest.fixture(autouse=True, scope="session")
