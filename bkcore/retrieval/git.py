@@ -54,11 +54,11 @@ _SETTINGS = (
     "core.hooksPath=/dev/null",
     "gc.auto=0",
     "maintenance.auto=false",
-    "protocol.version=2",
+    "protocol.version=0",  # needs no variable sent along
 )
 
 _FETCH = (
-    *("fetch", "--progress", "--no-tags", "--prune", "--force", "--atomic", "--no-write-fetch-head"),
+    *("fetch", "--progress", "--no-tags", "--force", "--atomic", "--no-write-fetch-head"),
     *("--no-recurse-submodules", "--no-auto-maintenance", "--refmap="),
 )
 
@@ -75,6 +75,7 @@ class Git:
             head, sha256 = work.look()
             _make(into, sha256=sha256)
             before = size_of_objects(into)
+            work.clear()
             work.fetch(before)
             work.note_head(head)
         return Fetched(max(size_of_objects(into) - before, 0))
@@ -103,16 +104,27 @@ class _Work:
                 sha256 = sha256 or text.find(b"\t") == 64
         return head, sha256
 
+    def clear(self) -> None:
+        """Drop what an earlier fetch of the same attempt left: its refs may stand in the way of new ones."""
+        ended = self._run(*self._there, "for-each-ref", "--format=delete %(refname)", self._refs)
+        left = ended.out.read_bytes()
+        if left:
+            self._run(*self._there, "update-ref", "--no-deref", "--stdin", stdin=left)
+
     def fetch(self, before: int) -> None:
         """Bring the refs and objects. before: size of the objects that are here already."""
         refspec = f"+refs/*:{self._refs}refs/*"
-        self._run(f"--git-dir={self.into}", *_FETCH, self._url, refspec, before=before)
+        self._run(*self._there, *_FETCH, self._url, refspec, before=before)
 
     def note_head(self, head: bytes) -> None:
         """Keep the name of the other side's branch as a ref that names a ref."""
         if head:
             target = f"{self._refs}{head.decode('utf-8', 'surrogateescape')}"
-            self._run(f"--git-dir={self.into}", "symbolic-ref", f"{self._refs}HEAD", target)
+            self._run(*self._there, "symbolic-ref", f"{self._refs}HEAD", target)
+
+    @property
+    def _there(self) -> tuple[str, ...]:
+        return (f"--git-dir={self.into}",)
 
     @property
     def _refs(self) -> str:
@@ -122,13 +134,14 @@ class _Work:
     def _url(self) -> str:
         return f"ssh://{self.line.bracketed}/{self.order.what}"
 
-    def _run(self, *words: str, before: int | None = None) -> Ended:
+    def _run(self, *words: str, stdin: bytes = b"", before: int | None = None) -> Ended:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         ended = supervise(
             ["git", *settings, *words],
             self.order.scratch,
             self.watch,
             look=lambda: self._look(before),
+            stdin=stdin,
             env={**_CALM, "GIT_SSH_COMMAND": shlex.join(self.line.command())},
             cwd=self.order.scratch,
             reach=reach(self.order, self.line, self.into if self.into.exists() else self.order.scratch),

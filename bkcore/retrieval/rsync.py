@@ -98,7 +98,7 @@ def _quoted(word: str) -> str:
 
 def _failure(order: Fetch, ended: Ended) -> BkError:
     name = order.remote.name
-    if ended.status == _TIMEOUT:
+    if ended.status == _TIMEOUT or b"io timeout after" in ended.err:
         return Stalled(f"{name}: nothing came for {order.limits.stall:.0f} seconds")
     if ended.status in (_PROTOCOL, _UNSUPPORTED) and _REJECTED.search(ended.err):
         return Damaged(f"{name}: the other side sent a name that leads elsewhere: {safe(_last(ended.err))}")

@@ -96,15 +96,14 @@ class Door:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        streams = array.array("i")
         with connection:
             head, (extra, *_), _, _ = connection.recvmsg(4, 256)
-            streams.frombytes(extra[2])
+            streams = array.array("i", extra[2]).tolist()
             words = _receive(connection, int.from_bytes(head, "big"))
             try:
                 call = Call([os.fsdecode(word) for word in words.split(b"\0")])
                 self.calls.append(call)
-                status = self._answer(call, connection, list(streams))
+                status = self._answer(call, connection, streams)
             finally:
                 for stream in streams:
                     with contextlib.suppress(OSError):
