@@ -48,6 +48,10 @@ class LocalStore:
             if size is None:
                 size = max(os.fstat(descriptor).st_size - start, 0)
             data = _read_exactly(descriptor, start, size)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise Damaged(f"{key} cannot be read: {error.strerror}") from None
+            raise
         finally:
             os.close(descriptor)
         if len(data) != size:

@@ -1,0 +1,205 @@
+"""Where each frame lies: a small sqlite database beside the packs. Derived; whoever finds it broken makes it anew."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from bkcore.archive.frames import Packed
+from bkcore.archive.pack import Place
+from bkcore.durable import locked
+from bkcore.errors import NoSpace
+
+VERSION = 1
+_WAIT = 60.0
+_ASKED_AT_ONCE = 500
+
+_SCHEMA = (
+    "create table pack (number integer primary key, name text not null unique, size integer, fault text)",
+    """create table frame (
+        id blob, pack integer, start integer, packed integer, length integer, crc integer, checked integer,
+        primary key (id, pack)
+    ) without rowid""",
+    "create table fact (name text primary key) without rowid",
+)
+
+# The newest copy first.
+_FIND = """select pack.name, start, id, packed, length, crc, checked from frame join pack on pack.number = frame.pack
+    where id in (?) order by pack.number desc"""
+
+Result = TypeVar("Result")
+
+
+class Broken(Exception):
+    """The database cannot be read: make it anew."""
+
+
+class Location(NamedTuple):
+    """A frame in the store. pack: its name. offset: in the pack. checked: when last found good, seconds since 1970."""
+
+    pack: str
+    offset: int
+    frame: Packed
+    checked: int
+
+
+class Known(NamedTuple):
+    """A pack as the index knows it. fault: what is wrong with its footer, "" if nothing is."""
+
+    name: str
+    size: int
+    fault: str
+
+
+class Index:
+    """The database. Used by one thread; other processes may use the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._database = self._opened()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def packs(self) -> dict[str, Known]:
+        """All packs, by name."""
+        rows = self._ask(lambda database: list(database.execute("select name, size, fault from pack")))
+        return {row[0]: Known(*row) for row in rows}
+
+    def facts(self) -> set[str]:
+        """The facts about damage that have been taken into account."""
+        return {name for (name,) in self._ask(lambda database: list(database.execute("select name from fact")))}
+
+    def add(self, pack: Known, places: Sequence[Place], checked: int) -> None:
+        """A pack and its frames, all at once. One that is known is left as it is."""
+
+        def act(database: sqlite3.Connection) -> None:
+            known = database.execute("select number from pack where name = ?", (pack.name,)).fetchone()
+            if known is None:
+                number = database.execute("insert into pack (name, size, fault) values (?, ?, ?)", pack).lastrowid
+                rows = ((f.id, number, start, f.packed, f.length, f.crc, checked) for start, f in places)
+                database.executemany("insert into frame values (?, ?, ?, ?, ?, ?, ?)", rows)
+
+        self._change(act)
+
+    def drop(self, pack: str) -> None:
+        """A pack that is gone, with its frames."""
+
+        def act(database: sqlite3.Connection) -> None:
+            database.execute("delete from frame where pack = (select number from pack where name = ?)", (pack,))
+            database.execute("delete from pack where name = ?", (pack,))
+
+        self._change(act)
+
+    def forget(self, fact: str, pack: str, ids: Iterable[bytes]) -> None:
+        """These frames of a pack are damaged, as that fact says."""
+
+        def act(database: sqlite3.Connection) -> None:
+            sql = "delete from frame where id = ? and pack = (select number from pack where name = ?)"
+            database.executemany(sql, ((name, pack) for name in ids))
+            database.execute("insert or ignore into fact values (?)", (fact,))
+
+        self._change(act)
+
+    def mark(self, found: Iterable[tuple[bytes, str]], checked: int) -> None:
+        """These frames, (id, pack), were found good at that second."""
+
+        def act(database: sqlite3.Connection) -> None:
+            numbers = dict(database.execute("select name, number from pack"))
+            sql = "update frame set checked = ? where id = ? and pack = ? and checked < ?"
+            rows = ((checked, name, numbers.get(pack), checked) for name, pack in found)
+            database.executemany(sql, rows)
+
+        self._change(act)
+
+    def find(self, ids: Iterable[bytes]) -> dict[bytes, list[Location]]:
+        """Where these frames lie, each in as many packs as hold it; those that are nowhere are left out."""
+        found: dict[bytes, list[Location]] = {}
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), _ASKED_AT_ONCE):
+            for location in self._select(wanted[start : start + _ASKED_AT_ONCE]):
+                found.setdefault(location.frame.id, []).append(location)
+        return found
+
+    def rebuild(self) -> None:
+        """Throw the database away and begin an empty one."""
+        self.close()
+        with locked(self._path.with_suffix(".lock")):
+            for end in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(f"{self._path}{end}")
+        self._database = _connect(self._path)
+
+    def _select(self, ids: Sequence[bytes]) -> list[Location]:
+        return self._ask(lambda database: _select(database, ids))
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            with _told():
+                return _connect(self._path)
+        except Broken:
+            self._database = sqlite3.connect(":memory:")
+            self.rebuild()
+            return self._database
+
+    def _change(self, act: Callable[[sqlite3.Connection], None]) -> None:
+        def transaction(database: sqlite3.Connection) -> None:
+            with database:
+                database.execute("begin immediate")
+                act(database)
+
+        self._ask(transaction)
+
+    def _ask(self, act: Callable[[sqlite3.Connection], Result]) -> Result:
+        with _told():
+            return act(self._database)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn sqlite's errors into ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "full" in str(error):
+            raise NoSpace(f"no room for the index of the archives: {error}") from error
+        raise
+    except sqlite3.DatabaseError as error:
+        raise Broken(str(error)) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
+    try:
+        database.execute("pragma journal_mode = wal")
+        database.execute("pragma synchronous = normal")
+        with database:
+            database.execute("begin immediate")
+            _create(database)
+    except BaseException:
+        database.close()
+        raise
+    os.chmod(path, 0o600)
+    return database
+
+
+def _create(database: sqlite3.Connection) -> None:
+    """Make the tables if there are none. Broken: it is something else."""
+    (version,) = database.execute("pragma user_version").fetchone()
+    (tables,) = database.execute("select count(*) from sqlite_master").fetchone()
+    if version == VERSION and tables:
+        return
+    if version or tables:
+        raise Broken("another version")
+    for statement in _SCHEMA:
+        database.execute(statement)
+    database.execute(f"pragma user_version = {VERSION}")
+
+
+def _select(database: sqlite3.Connection, ids: Sequence[bytes]) -> list[Location]:
+    marks = ",".join("?" * len(ids))
+    rows = database.execute(_FIND.replace("?", marks), ids)
+    return [Location(row[0], row[1], Packed(*row[2:6]), row[6]) for row in rows]

@@ -1,0 +1,169 @@
+"""Reading many frames of a vault in order: neighbours in one read, two threads, bounded memory, every frame checked."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from bkcore.archive.crew import ordered
+from bkcore.archive.frames import Decoder, Ref
+from bkcore.archive.index import Location
+from bkcore.archive.store import Store
+from bkcore.archive.vault import Vault, pack_key
+from bkcore.errors import Damaged, Missing
+
+# A job's plain bytes and frames, and how many frames are looked up in the index at once.
+_JOB = 2 * 1024 * 1024
+_LOOKED_UP = 500
+_MOST_IN_A_JOB = 250
+
+
+class Piece(NamedTuple):
+    """A frame that was read. plain: its bytes, None if they could not be had.
+
+    location: where it should be, None if it is nowhere. fault: what is wrong there; another copy may have given the
+    bytes all the same. packed: the zstd frame as it is stored, b"" if not asked for or if a second try was needed.
+    """
+
+    ref: Ref
+    plain: bytes | None
+    packed: bytes
+    location: Location | None
+    fault: str
+
+
+Job = list[tuple[Ref, Location | None]]
+
+
+def pieces(vault: Vault, refs: Iterable[Ref], *, packed: bool = False) -> Iterator[Piece]:
+    """The frames in order, each read and checked; what is wrong with one is told, not raised. packed: keep that too.
+
+    Where the index led to something bad, the pack's own footer and other copies are tried before a fault is told.
+    """
+
+    def work(decoder: Decoder, job: Job) -> list[Piece]:
+        return _read(vault.store, decoder, job, packed=packed)
+
+    for batch in ordered(_jobs(vault, refs), Decoder, work):
+        for piece in batch:
+            yield piece if piece.plain is not None or piece.location is None else _again(vault, piece)
+
+
+def plain(vault: Vault, refs: Iterable[Ref]) -> Iterator[bytes]:
+    """The plain bytes of the frames, in order. Missing, Damaged: at the first that cannot be had."""
+    for piece in pieces(vault, refs):
+        yield bytes_of(piece)
+
+
+def bytes_of(piece: Piece) -> bytes:
+    """A piece's plain bytes. Missing, Damaged."""
+    if piece.plain is not None:
+        return piece.plain
+    raise (Missing if piece.location is None else Damaged)(named(piece))
+
+
+def named(piece: Piece) -> str:
+    """Which frame it is, where it lies and what is wrong with it, for a person."""
+    where = f" in {pack_key(piece.location.pack)} at {piece.location.offset}" if piece.location else ""
+    return f"frame {piece.ref.id.hex()}{where}: {piece.fault}"
+
+
+def _jobs(vault: Vault, refs: Iterable[Ref]) -> Iterator[Job]:
+    job: Job = []
+    size = 0
+    for ref, location in _located(vault, refs):
+        job.append((ref, location))
+        size += ref.length
+        if size >= _JOB or len(job) >= _MOST_IN_A_JOB:
+            yield job
+            job, size = [], 0
+    if job:
+        yield job
+
+
+def _located(vault: Vault, refs: Iterable[Ref]) -> Iterator[tuple[Ref, Location | None]]:
+    window: list[Ref] = []
+    for ref in refs:
+        window.append(ref)
+        if len(window) == _LOOKED_UP:
+            yield from _find(vault, window)
+            window = []
+    yield from _find(vault, window)
+
+
+def _find(vault: Vault, window: list[Ref]) -> Iterator[tuple[Ref, Location | None]]:
+    found = vault.find(ref.id for ref in window)
+    for ref in window:
+        yield ref, next(iter(found.get(ref.id, ())), None)
+
+
+def _read(store: Store, decoder: Decoder, job: Job, *, packed: bool) -> list[Piece]:
+    done: dict[bytes, Piece] = {}
+    found: list[Piece] = []
+    for run in _runs(job):
+        data = _bytes(store, run)
+        begin = run[0][1].offset if run[0][1] else 0
+        for ref, location in run:
+            if ref.id not in done or done[ref.id].ref != ref:
+                done[ref.id] = _piece(store, decoder, ref, location, data, begin, packed=packed)
+            found.append(done[ref.id])
+    return found
+
+
+def _runs(job: Job) -> Iterator[Job]:
+    """Frames that follow on each other in one pack, together."""
+    run: Job = []
+    for ref, location in job:
+        if run and not _follows(run[-1][1], location):
+            yield run
+            run = []
+        run.append((ref, location))
+    if run:
+        yield run
+
+
+def _follows(before: Location | None, location: Location | None) -> bool:
+    if before is None or location is None:
+        return False
+    return location.pack == before.pack and location.offset == before.offset + before.frame.packed
+
+
+def _bytes(store: Store, run: Job) -> memoryview | None:
+    """What lies there, in one read; None if it cannot be had as a whole."""
+    first, last = run[0][1], run[-1][1]
+    if first is None or last is None:
+        return None
+    try:
+        size = last.offset + last.frame.packed - first.offset
+        return memoryview(store.read(pack_key(first.pack), first.offset, size))
+    except (Missing, Damaged):
+        return None
+
+
+def _piece(
+    store: Store,
+    decoder: Decoder,
+    ref: Ref,
+    location: Location | None,
+    data: memoryview | None,
+    begin: int,
+    *,
+    packed: bool,
+) -> Piece:
+    if location is None:
+        return Piece(ref, None, b"", None, "it is not in the store")
+    if location.frame.length != ref.length:
+        return Piece(ref, None, b"", location, "it is listed with another length")
+    try:
+        if data is None:
+            data = memoryview(store.read(pack_key(location.pack), location.offset, location.frame.packed))
+            begin = location.offset
+        start = location.offset - begin
+        raw = data[start : start + location.frame.packed]
+        return Piece(ref, decoder.check(raw, location.frame), bytes(raw) if packed else b"", location, "")
+    except (Missing, Damaged) as error:
+        return Piece(ref, None, b"", location, error.text)
+
+
+def _again(vault: Vault, piece: Piece) -> Piece:
+    assert piece.location is not None
+    plain, bad = vault.second_try(piece.ref, piece.location)
+    return piece._replace(plain=plain, fault=piece.fault if bad else "")
