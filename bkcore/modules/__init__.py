@@ -1,0 +1,31 @@
+"""Modules: the kinds of things that a client can back up. A module is one file here and one line in MODULES."""
+
+from collections.abc import Mapping
+
+from bkcore.config import ClientConfig, SourceOptions
+from bkcore.modules.base import Module, Problem, Source, Workspace
+from bkcore.modules.directories import Directories
+from bkcore.modules.git import Git
+from bkcore.modules.labels import unique
+from bkcore.modules.sqlite import Sqlite
+
+__all__ = ["ALIASES", "MODULES", "Module", "Problem", "Source", "Workspace", "option_types", "sources_of"]
+
+MODULES: Mapping[str, Module] = {module.name: module for module in (Git(), Directories(), Sqlite())}
+
+# Names of the original system for the same things.
+ALIASES: Mapping[str, str] = {"rsync": "directories"}
+
+
+def option_types() -> dict[str, type[SourceOptions]]:
+    """What each module's sources may say in bk.toml, by the name that they say, for config.load_client."""
+    types = {name: module.Options for name, module in MODULES.items()}
+    return {**types, **{alias: types[name] for alias, name in ALIASES.items()}}
+
+
+def sources_of(config: ClientConfig) -> list[Source]:
+    """Every source that a client's configuration names, each with a label of its own. Touches no data."""
+    found = [
+        source for name, options in config.source.items() for source in MODULES[options.module].sources(name, options)
+    ]
+    return unique(found, frozenset(config.source))

@@ -1,0 +1,159 @@
+"""Module sqlite: a consistent copy of a database that others go on writing to, checked before it is archived."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bkcore.config import AbsolutePath, SourceOptions
+from bkcore.errors import SourceFailed
+from bkcore.flow import Kind, Member, Notes, Stop, Stream, check_stop
+from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.safe import safe
+from bkcore.state import Method
+
+# Pages a step, and seconds between steps in which writers have their turn.
+_STEP = 2000
+_PAUSE = 0.01
+# A writer makes the copy begin again; after so many times it is made in one step, which holds writers off meanwhile.
+_RESTARTS = 5
+_BUSY_SECONDS = 5.0
+_CHUNK = 1 << 20
+
+
+class SqliteOptions(SourceOptions, tag="sqlite", frozen=True, kw_only=True):
+    """Keys of a database source. path: the database file."""
+
+    path: AbsolutePath
+
+
+class Sqlite:
+    """One source a database."""
+
+    name = "sqlite"
+    Options: type[SourceOptions] = SqliteOptions
+
+    def sources(self, name: str, options: SourceOptions) -> list[Source]:
+        """The database."""
+        assert isinstance(options, SqliteOptions)
+        return [Source(name, self.name, Method.SFTP, path_of(options.path), options)]
+
+    def check(self, source: Source) -> list[Problem]:
+        """A database that is not there or cannot be read."""
+        shown = safe(source.path)
+        if not os.path.isfile(source.path):
+            return [Problem(f"{shown} is not a database file", "correct its path in bk.toml")]
+        if not os.access(source.path, os.R_OK):
+            return [Problem(f"{shown} cannot be read by this user", "add the user to a group that can read it")]
+        return []
+
+    def prepare(self, source: Source, work: Workspace) -> Stream | None:
+        """Copy it, check the copy, and give that."""
+        # Here, because most ticks have no database to copy.
+        import sqlite3
+
+        copy = work.folder / "copy"
+        try:
+            like = os.stat(source.path)
+            _Copying(source, copy, work.stop).run()
+            _check(copy, source)
+        except FileNotFoundError:
+            raise SourceFailed(f"{safe(source.path)} is not there") from None
+        except sqlite3.Error as error:
+            raise _failed(source, str(error)) from None
+        return Database(os.path.basename(source.path), copy, like, work.stop)
+
+
+class _InOneStep(Exception):
+    """The writers are too busy for copying step by step."""
+
+
+@dataclass(slots=True)
+class _Copying:
+    """One copy being made with SQLite's online backup."""
+
+    source: Source
+    copy: Path
+    stop: Stop
+    deadline: float = 0.0
+    left: int = -1
+    restarts: int = 0
+
+    def run(self) -> None:
+        """Step by step, so that writers wait only for moments; in one step when they leave no other way."""
+        timeout = self.source.options.timeout
+        self.deadline = time.monotonic() + timeout if timeout else 0.0
+        try:
+            self._copy(_STEP)
+        except _InOneStep:
+            self._copy(-1)
+
+    def _copy(self, pages: int) -> None:
+        import contextlib
+        import sqlite3
+
+        self.copy.unlink(missing_ok=True)
+        uri = Path(os.fsdecode(self.source.path)).as_uri() + "?mode=ro"
+        with (
+            contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as database,
+            contextlib.closing(sqlite3.connect(self.copy)) as copied,
+        ):
+            database.backup(copied, pages=pages, progress=self._progress, sleep=_PAUSE)
+
+    def _progress(self, _status: int, remaining: int, _total: int) -> None:
+        check_stop(self.stop)
+        if self.deadline and time.monotonic() > self.deadline:
+            raise _failed(self.source, f"copying took longer than {self.source.options.timeout:.0f} seconds")
+        if 0 <= self.left < remaining:
+            self.restarts += 1
+        self.left = remaining
+        if self.restarts > _RESTARTS:
+            self.restarts, self.left = 0, -1
+            raise _InOneStep
+
+
+def _check(copy: Path, source: Source) -> None:
+    import contextlib
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(copy)) as database:
+        answer = database.execute("pragma integrity_check(1)").fetchone()
+    if answer != ("ok",):
+        raise _failed(source, f"its integrity check says: {answer[0]}")
+
+
+def _failed(source: Source, reason: str) -> SourceFailed:
+    hint = "the folder of a database in WAL mode must be writable for this user" if "unable to open" in reason else ""
+    return SourceFailed(f"{safe(source.path)} could not be copied: {safe(reason, 300)}", hint=hint)
+
+
+class Database:
+    """Stream of one file: the copy, with the name, owner and times of the database."""
+
+    def __init__(self, name: bytes, copy: Path, like: os.stat_result, stop: Stop) -> None:
+        self._name, self._copy, self._like, self._stop = name, copy, like, stop
+        self.size_hint = copy.stat().st_size
+
+    def __iter__(self) -> Iterator[Member]:
+        like = self._like
+        yield Member(
+            path=self._name,
+            kind=Kind.FILE,
+            mode=like.st_mode & 0o7777,
+            uid=like.st_uid,
+            gid=like.st_gid,
+            mtime_ns=like.st_mtime_ns,
+            size=self.size_hint,
+            chunks=self._chunks,
+        )
+
+    def close(self) -> Notes:
+        """Nothing can be left over: the copy was whole before it was streamed."""
+        return Notes()
+
+    def _chunks(self) -> Iterator[bytes]:
+        with self._copy.open("rb") as file:
+            while block := file.read(_CHUNK):
+                check_stop(self._stop)
+                yield block
