@@ -9,6 +9,7 @@ import os
 import pytest
 from _pytest.terminal import TerminalReporter
 
+_MARKER = "needs_root"
 _REASON = "needs root: users, namespaces or mounts of its own"
 
 
@@ -19,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.geteuid() != 0:
         for item in items:
-            if item.get_closest_marker("needs_root"):
+            if item.get_closest_marker(_MARKER):
                 item.add_marker(pytest.mark.skip(reason=_REASON))
 
 
@@ -31,13 +32,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     names = not_run(config)
     if names:
-        terminalreporter.section(f"{len(names)} not run: {_REASON}")
+        verdict = " (so the run fails)" if config.getoption("--whole") else ""
+        terminalreporter.section(f"{len(names)} not run{verdict}: {_REASON}")
         for name in names:
             terminalreporter.write_line(name)
 
 
 def not_run(config: pytest.Config) -> list[str]:
-    """The tests that were passed over for want of root; known where the reports come together."""
+    """The marked tests that were passed over, for whatever reason; known where the reports come together."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if isinstance(reporter, TerminalReporter) else []
-    return [report.nodeid for report in skipped if _REASON in str(report.longrepr)]
+    return [report.nodeid for report in skipped if _MARKER in report.keywords]
