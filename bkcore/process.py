@@ -147,9 +147,9 @@ def _reach_options(reach: Reach | None) -> list[str]:
 
 
 def _own_programs() -> tuple[Path | str, ...]:
-    """This interpreter, the product itself, and the ssh that the tests name."""
+    """This interpreter, the folder that the product lies in, and the ssh that the tests name."""
     stand_in = os.environ.get("BK_SSH", "")
-    return (sys.prefix, sys.base_prefix, _LAUNCHER.parent, *([Path(stand_in).parent] if "/" in stand_in else []))
+    return (sys.prefix, sys.base_prefix, _LAUNCHER.parent.parent, *([Path(stand_in).parent] if "/" in stand_in else []))
 
 
 def _input(data: bytes) -> IO[bytes]:
