@@ -107,6 +107,34 @@ def frame_id(plain: bytes) -> bytes:
     return hashlib.sha256(plain).digest()
 
 
+class StreamHash:
+    """The sha256 of a stream that comes in small pieces: each call into hashlib costs a wait for the other threads."""
+
+    _ENOUGH = 1024 * 1024
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._kept: list[bytes] = []
+        self._size = 0
+
+    def update(self, data: bytes) -> None:
+        """The next bytes."""
+        self._kept.append(data)
+        self._size += len(data)
+        if self._size >= self._ENOUGH:
+            self._flush()
+
+    def hexdigest(self) -> str:
+        """Of all bytes so far."""
+        self._flush()
+        return self._sha256.hexdigest()
+
+    def _flush(self) -> None:
+        self._sha256.update(b"".join(self._kept))
+        self._kept.clear()
+        self._size = 0
+
+
 def bound(length: int) -> int:
     """The longest zstd frame that so many plain bytes can need (ZSTD_compressBound, and a frame's own fields)."""
     return length + (length >> 8) + 64 + 18

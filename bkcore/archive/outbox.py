@@ -4,14 +4,13 @@
 ids of all frames, for the time when the server has them; it is not fetched).
 """
 
-import hashlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bkcore.archive import bases, manifest, members
 from bkcore.archive.crew import ordered
-from bkcore.archive.frames import Compressor, Cutter, Packed, Params, Ref, frame_id
+from bkcore.archive.frames import Compressor, Cutter, Packed, Params, Ref, StreamHash, frame_id
 from bkcore.archive.manifest import Frames, PackClaim, Short
 from bkcore.archive.pack import PackWriter, smallest
 from bkcore.durable import write_synced
@@ -79,7 +78,7 @@ class _Preparation:
         self._tell = tell
         self._stop = stop
         self._open = True
-        self._sha256 = hashlib.sha256()
+        self._sha256 = StreamHash()
         self.seen: set[bytes] = set()
         self.params = params
         self.inner = Params.for_size(0)
