@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from bkcore.state import Method
 # Pages a step, and seconds between steps in which writers have their turn.
 _STEP = 2000
 _PAUSE = 0.01
-# A writer makes the copy begin again; after so many times it is made in one step, which holds writers off meanwhile.
-_RESTARTS = 5
+# A writer makes the copy begin again. After so many steps that brought nothing new it is made in one step, which holds
+# writers off meanwhile (not those of a database in WAL mode).
+_LOST_STEPS = 20
 _BUSY_SECONDS = 5.0
 _CHUNK = 1 << 20
 
@@ -77,19 +78,19 @@ class _Copying:
     copy: Path
     stop: Stop
     deadline: float = 0.0
-    left: int = -1
-    restarts: int = 0
+    least: int = -1
+    lost: int = 0
 
     def run(self) -> None:
         """Step by step, so that writers wait only for moments; in one step when they leave no other way."""
         timeout = self.source.options.timeout
         self.deadline = time.monotonic() + timeout if timeout else 0.0
         try:
-            self._copy(_STEP)
+            self._copy(_STEP, self._step)
         except _InOneStep:
-            self._copy(-1)
+            self._copy(-1, self._look)
 
-    def _copy(self, pages: int) -> None:
+    def _copy(self, pages: int, progress: Callable[[int, int, int], None]) -> None:
         import contextlib
         import sqlite3
 
@@ -99,17 +100,20 @@ class _Copying:
             contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as database,
             contextlib.closing(sqlite3.connect(self.copy)) as copied,
         ):
-            database.backup(copied, pages=pages, progress=self._progress, sleep=_PAUSE)
+            database.backup(copied, pages=pages, progress=progress, sleep=_PAUSE)
 
-    def _progress(self, _status: int, remaining: int, _total: int) -> None:
+    def _look(self, _status: int, _remaining: int, _total: int) -> None:
         check_stop(self.stop)
         if self.deadline and time.monotonic() > self.deadline:
             raise _failed(self.source, f"copying took longer than {self.source.options.timeout:.0f} seconds")
-        if 0 <= self.left < remaining:
-            self.restarts += 1
-        self.left = remaining
-        if self.restarts > _RESTARTS:
-            self.restarts, self.left = 0, -1
+
+    def _step(self, status: int, remaining: int, total: int) -> None:
+        self._look(status, remaining, total)
+        if 0 <= self.least <= remaining:
+            self.lost += 1
+        else:
+            self.least = remaining
+        if self.lost > _LOST_STEPS:
             raise _InOneStep
 
 
