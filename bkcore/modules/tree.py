@@ -61,7 +61,7 @@ _Visit = Callable[[_Level, bytes, bytes, os.stat_result], Iterator[Member]]
 
 
 class Tree:
-    """Stream of everything below a folder; the folder itself is no member."""
+    """Stream of a folder, which is the member ".", and of everything below it."""
 
     def __init__(self, top: bytes, excludes: Excludes, stop: Stop) -> None:
         self._top = top
@@ -87,6 +87,7 @@ class Tree:
         try:
             # The top may be a link: the administrator named it.
             self._enter(os.open(self._top, _FOLDER & ~os.O_NOFOLLOW), b"")
+            yield _plain(Kind.FOLDER, b".", os.fstat(self._levels[0].descriptor))
             while self._levels:
                 check_stop(self._stop)
                 name = next(self._levels[-1].names, None)

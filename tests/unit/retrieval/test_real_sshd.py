@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from bkcore.state import Method
 
 
 @pytest.fixture
-def stage(pair: Pair, sshd: Callable[[Path], Sshd], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(pair: Pair, sshd: Callable[[Path], Sshd], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.delenv("BK_SSH")
     server = sshd(pair.client.root)
     host_key = (pair.client.ssh / "host_ed25519.pub").read_text()
     remote = Remote("web1", server.user, "127.0.0.1", server.port, (host_key,), pair.server.ssh / "id_ed25519")
-    yield Stage(tmp_path, remote)
+    return Stage(tmp_path, remote)
 
 
 def bring(stage: Stage, method: Method, what: str, into: Sink | Path, base: Path | None = None) -> Fetched:
