@@ -255,12 +255,15 @@ def _names(folder: Path) -> set[bytes]:
 
 @INSIDE
 def test_rsync_cannot_be_talked_into_reading_beside_the_tree(ways: Ways, tmp_path: Path) -> None:
-    """A merge file of a filter is read by the sender: the one way left to name a path there."""
-    secret = ways.pair.client.ssh / KEY
-    rule = f"--filter=dir-merge {secret}"
+    """A filter can name a file that the sender reads its rules from: what is left out would tell what stands in it."""
+    secret = ways.pair.sources.tree.parent / "secret"
+    secret.write_text("sub\n")
     source = ways.to_client.destination + ":tree/"
+    rule = f"--filter=dir-merge,- {secret}"
     done = ways.to_client.run("rsync", "-rlptgo", rule, "-e", ways.to_client.command, source, f"{tmp_path}/")
-    assert b"OPENSSH PRIVATE KEY" not in done.stderr + done.stdout
+    secret.unlink()
+    assert done.returncode == 0
+    assert (tmp_path / "sub" / "deep.txt").exists()
 
 
 def test_git_brings_a_repository_and_runs_nothing_of_it(ways: Ways, tmp_path: Path) -> None:
@@ -413,11 +416,18 @@ def test_a_push_is_taken_and_the_hooks_are_the_servers_own(ways: Ways, work: Pat
     assert not {"SSH_ORIGINAL_COMMAND", "SSH_AUTH_SOCK", "DISPLAY", "PYTHONPATH"} & given.keys()
 
 
-def test_no_ref_is_deleted_rewritten_or_written_below_refs_bk(ways: Ways, work: Path) -> None:
-    assert push(ways, work, "master:master").returncode == 0
+def test_no_ref_is_deleted_rewritten_or_written_below_refs_bk(ways: Ways, work: Path, tmp_path: Path) -> None:
+    """The rules hold although the repository's own configuration says otherwise."""
     repository = ways.pair.server.repository("web1")
+    for key in ("denyDeletes", "denyNonFastForwards", "fsckObjects"):
+        git(repository, "config", f"receive.{key}", "false")
+    git(repository, "config", "--unset-all", "receive.hideRefs")
+    git(repository, "config", "core.hooksPath", str(tmp_path / "none"))
+    assert push(ways, work, "master:master").returncode == 0
+    assert (tmp_path / "pre-receive.env").exists()
+    assert push(ways, work, "topic:refs/heads/other").returncode == 0
     before = git(repository, "for-each-ref")
-    for refs in (":master", "+topic:master", "master:refs/bk/receipts", ":refs/bk/receipts"):
+    for refs in (":refs/heads/other", "+topic:master", "master:refs/bk/receipts", ":refs/bk/receipts"):
         assert push(ways, work, refs).returncode == 1, refs
     assert git(repository, "for-each-ref") == before
 
