@@ -13,7 +13,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 # Commands of the manual, as they lie in scripts/.
 CLIENT_COMMANDS = ("backup_it", "backup_all", "commitBackupRequest", "send_request")
-SERVER_COMMANDS = ("bkdb", "do_backup")
+SERVER_COMMANDS = ("do_backup",)
 HOOKS = ("pre-receive", "post-update")
 
 GITOSIS_CONF = """\
@@ -118,18 +118,17 @@ def put_value(text: str, key: str, value: str) -> str:
     return re.sub(rf'(?m)\A((?:(?!^\[).*\n)*?){re.escape(key)} = ""$', lambda found: found[1] + _pair(key, value), text)
 
 
-def script(arguments: tuple[str, ...] = ()) -> str:
-    """A command of a home: starts this installation with these words in front of what it was called with."""
+def script(*arguments: str, module: str = "bkcore.cli") -> str:
+    """A command of a home: starts this installation, with these words in front of what it was called with."""
     words = "".join(f'"{word}", ' for word in arguments)
-    call = f"main([{words}*sys.argv[1:]])" if arguments else "main()"
     return f"""\
 #!{sys.executable} -I
 \"\"\"Starts the Backup System of the interpreter that this home was set up with.\"\"\"
 import sys
 
-from bkcore.cli import main
+from {module} import main
 
-sys.exit({call})
+sys.exit(main({f"[{words}*sys.argv[1:]]" if arguments else ""}))
 """
 
 

@@ -77,6 +77,7 @@ def create_server_home(root: Path, name: str, *, mail: Mail | None = None, table
         durable.create(home.access / CONF, files.GITOSIS_CONF.encode())
     make_pair(home.ssh / KEY, f"{SERVER_USER}@{name}")
     _write_commands(home, files.SERVER_COMMANDS, files.HOOKS)
+    _put(home.root / "scripts" / "bkdb", files.script(module="bkcore.cli.db"), mode=0o700)
     return home
 
 
@@ -186,9 +187,9 @@ def _write_config(home: Home, text: str) -> None:
 
 def _write_commands(home: Home, commands: Sequence[str], hooks: Sequence[str]) -> None:
     for name in commands:
-        _put(home.root / "scripts" / name, files.script(), mode=0o700)
+        _put(home.root / "scripts" / name, files.script(name), mode=0o700)
     for name in hooks:
-        _put(home.root / "scripts" / "hooks" / name, files.script(("hook", name)), mode=0o700)
+        _put(home.root / "scripts" / "hooks" / name, files.script("hook", name), mode=0o700)
 
 
 def _own_host_keys(home: Home) -> tuple[str, ...]:
