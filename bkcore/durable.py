@@ -9,11 +9,13 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bkcore.errors import AlreadyThere, Busy
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def create(path: Path, data: bytes) -> None:
@@ -38,6 +40,12 @@ def publish(staged: Path, path: Path) -> None:
 def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put a file in the place of an older one. True from the rename on; never half of either."""
     _rename(_stage(path, data, mode), path)
+    sync_folder(path.parent)
+
+
+def take_place(staged: Path, path: Path) -> None:
+    """Put a finished, synced file or a symlink in the place of an older one. True from the rename on."""
+    _rename(staged, path)
     sync_folder(path.parent)
 
 
@@ -85,7 +93,8 @@ def remove_tree(path: Path) -> None:
     except FileNotFoundError:
         return
     sync_folder(path.parent)
-    shutil.rmtree(doomed)
+    _remove_below(doomed)
+    os.rmdir(doomed)
 
 
 def make_folder(path: Path, mode: int = 0o700) -> None:
@@ -191,6 +200,40 @@ class Held:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _remove_below(top: Path) -> None:
+    """Empty a folder, however deep: one step at a time, no link followed, one folder open at a time."""
+    here = os.open(top, _FOLDER)
+    left, above = [os.listdir(here)], list[str]()
+    try:
+        while left[-1] or above:
+            if left[-1]:
+                name = left[-1].pop()
+                if not _remove_file(here, name):
+                    here = _step(here, name)
+                    left.append(os.listdir(here))
+                    above.append(name)
+            else:
+                left.pop()
+                here = _step(here, "..")
+                os.rmdir(above.pop(), dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def _remove_file(folder: int, name: str) -> bool:
+    """Take it away unless it is a folder."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        return False
+    os.unlink(name, dir_fd=folder)
+    return True
+
+
+def _step(folder: int, name: str) -> int:
+    there = os.open(name, _FOLDER, dir_fd=folder)
+    os.close(folder)
+    return there
 
 
 def _stage(path: Path, data: bytes, mode: int = 0o600) -> Path:

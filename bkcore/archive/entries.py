@@ -36,10 +36,14 @@ class SnapshotDetail(msgspec.Struct, frozen=True, kw_only=True, tag_field="metho
 
 
 class RepositoryDetail(msgspec.Struct, frozen=True, kw_only=True, tag_field="method", tag=Method.GIT.value):
-    """A repository's state. repository: "<name>.git" below the method's folder. list: sha256 of its ref list."""
+    """A repository's state. repository: "<name>.git" below the method's folder. list: sha256 of its ref list.
+
+    head: the branch that its HEAD named ("refs/heads/main"), "" when that is not known.
+    """
 
     repository: str
     list: str
+    head: str = ""
 
 
 Detail = ArchiveDetail | SnapshotDetail | RepositoryDetail

@@ -1,0 +1,164 @@
+"""Bare repositories that keep versions: running git in them, their refs, and the ref list of a version.
+
+A list is canonical: one line "<object name> <ref>" a ref, sorted by ref. It lies in `lists/<sha256>`, plain.
+"""
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bkcore import durable, process
+from bkcore.errors import AlreadyThere, BkError, Damaged, NoSpace
+from bkcore.flow import Never, Stop, check_stop
+from bkcore.process import Done
+from bkcore.safe import safe
+
+LISTS = "lists"
+KEEP = "refs/keep/"
+ATTEMPTS = "refs/attempt/"
+
+_LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) (refs/[^\x00-\x20\x7f]+)")
+
+_CALM = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+}
+
+# Derived files that verify could not check, and so are not made; faults of old tools, which are no damage.
+_SETTINGS = (
+    "core.fsync=all",
+    "core.hooksPath=/dev/null",
+    "pack.writeReverseIndex=false",
+    "repack.writeBitmaps=false",
+    "gc.writeCommitGraph=false",
+    "gc.autoDetach=false",
+    "gc.autoPackLimit=50",
+    "maintenance.auto=false",
+)
+_TOLERATED = (
+    "badDate",
+    "badDateOverflow",
+    "badEmail",
+    "badName",
+    "badTimezone",
+    "missingEmail",
+    "missingNameBeforeEmail",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "multipleAuthors",
+    "zeroPaddedDate",
+    "zeroPaddedFilemode",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One ref of a version: a full name as bytes, and what it leads to, hex."""
+
+    name: bytes
+    oid: str
+
+
+def git(repository: Path, *words: str, stdin: bytes = b"", stop: Stop | None = None) -> Done:
+    """Run git in a bare repository; its status is the caller's to judge. All it says is kept, however much. Stopped."""
+    import tempfile
+
+    faults = [f"fsck.{fault}=ignore" for fault in _TOLERATED]
+    settings = [word for setting in (*_SETTINGS, *faults) for word in ("-c", setting)]
+    argv = ["git", f"--git-dir={repository}", *settings, *words]
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin)
+        given.seek(0)
+        child = process.start(argv, env=_CALM, stdin=given, stdout=out, stderr=err)
+        try:
+            while not _ended(child):
+                check_stop(stop or Never())
+        finally:
+            process.end(child)
+        for said in (out, err):
+            said.seek(0)
+        return Done(tuple(argv), child.returncode, out.read(), err.read())
+
+
+def must(repository: Path, *words: str, stdin: bytes = b"", stop: Stop | None = None) -> bytes:
+    """What git said. Damaged, with its last line, when it failed; NoSpace."""
+    done = git(repository, *words, stdin=stdin, stop=stop)
+    if done.status != 0:
+        raise failure(repository, words[2] if words[0] == "-c" else words[0], done)
+    return done.out
+
+
+def failure(repository: Path, what: str, done: Done) -> BkError:
+    """What a failed git means."""
+    if b"No space left on device" in done.err:
+        return NoSpace(f"there is no room for git {what} in {repository.name}")
+    lines = done.err.splitlines() or [b"it said nothing"]
+    return Damaged(f"{repository.name}: git {what} failed: {safe(lines[-1], 300)}")
+
+
+def refs_below(repository: Path, prefix: str) -> list[Ref]:
+    """The refs whose names begin with prefix, without it, sorted. Damaged: one of them leads to nothing."""
+    done = git(repository, "for-each-ref", "--format=%(objectname) %(refname)", prefix)
+    # A HEAD may name a branch that is not there (yet): that is no damage.
+    if done.status != 0 or not all(b"dangling symref" in line for line in done.err.splitlines()):
+        raise failure(repository, "for-each-ref", done)
+    start = prefix.encode()
+    pairs = [line.partition(b" ") for line in done.out.splitlines()]
+    found = [Ref(name.removeprefix(start), oid.decode()) for oid, _, name in pairs if name.startswith(start)]
+    return sorted(found, key=lambda ref: ref.name)
+
+
+def move_refs(repository: Path, wanted: Mapping[bytes, str], unwanted: Iterable[bytes] = ()) -> None:
+    """Delete refs, then make or move others; both by full names, each all or nothing. The caller makes it durable."""
+    gone = b"".join(b"delete " + name + b"\n" for name in unwanted)
+    made = b"".join(b"update " + name + b" " + oid.encode() + b"\n" for name, oid in wanted.items())
+    for lines in (gone, made):
+        if lines:
+            must(repository, "-c", "core.fsync=none", "update-ref", "--no-deref", "--stdin", stdin=lines)
+
+
+def encode(refs: Iterable[Ref]) -> bytes:
+    """The canonical list."""
+    ordered = sorted(refs, key=lambda ref: ref.name)
+    return b"".join(ref.oid.encode() + b" " + ref.name + b"\n" for ref in ordered)
+
+
+def keep_list(folder: Path, refs: Iterable[Ref]) -> str:
+    """Make a list durable under its name; its sha256. folder: data/<client>/git."""
+    data = encode(refs)
+    name = hashlib.sha256(data).hexdigest()
+    durable.make_folder(folder / LISTS)
+    try:
+        durable.create(folder / LISTS / name, data)
+    except AlreadyThere:
+        return name
+    return name
+
+
+def read_list(folder: Path, sha256: str) -> list[Ref]:
+    """A version's refs. Damaged: the list is gone, or not what its name says."""
+    damaged = Damaged(f"the ref list {sha256[:12]}… is damaged or gone")
+    try:
+        data = (folder / LISTS / sha256).read_bytes()
+    except OSError:
+        raise damaged from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise damaged
+    matches = [_LINE.fullmatch(line) for line in data.splitlines()]
+    if not all(matches):
+        raise damaged
+    return [Ref(match[2], match[1].decode()) for match in matches if match]
+
+
+def _ended(child: "subprocess.Popen[bytes]") -> bool:
+    try:
+        child.wait(0.1)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

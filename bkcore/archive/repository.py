@@ -1,0 +1,229 @@
+"""Repositories as they were: `git/<basename>.git`, one bare repository for all versions of one source.
+
+A version is an entry that names a list of refs. `refs/keep/<object name>` keeps every tip that any version has, once,
+so a force push or deletion on the client destroys nothing and refs do not grow by runs. The plain refs are those of
+the newest version, so that `git clone` of the folder gives that.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from bkcore import durable
+from bkcore.archive.entries import Entries, Entry, RepositoryDetail
+from bkcore.archive.intake import Kept
+from bkcore.archive.refs import (
+    ATTEMPTS,
+    KEEP,
+    Ref,
+    git,
+    keep_list,
+    move_refs,
+    must,
+    read_list,
+    refs_below,
+)
+from bkcore.archive.vault import system_clock
+from bkcore.errors import AlreadyThere, Damaged
+from bkcore.flow import Fetched, Never, Stop
+from bkcore.request import is_id, is_label
+from bkcore.state import Method
+
+OWNER = "bk-source.json"
+_LONGEST = 80
+_OTHER = re.compile(rb"[^A-Za-z0-9._-]")
+
+
+class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file in a repository that says whose it is. label: the source's."""
+
+    label: str
+    format: int = 1
+
+
+class RepositoryIntake:
+    """An Intake (see there). target: the source's bare repository, which the first fetch makes.
+
+    folder: data/<client>/git. basename: the last part of the path on the client, from outside. attempt: the number that
+    the retriever was given, which names the refs that it brings.
+    """
+
+    base: Path | None = None
+
+    def __init__(
+        self,
+        folder: Path,
+        label: str,
+        basename: bytes,
+        request: str,
+        attempt: int,
+        *,
+        clock: Callable[[], datetime] = system_clock,
+        stop: Stop | None = None,
+    ) -> None:
+        if not is_label(label) or not is_id(request):
+            raise Damaged(f"{label!r} or {request!r} cannot be a name here")
+        self._folder = folder
+        self._label = label
+        self._attempt = f"{ATTEMPTS}{request}-{attempt}/"
+        self._clock = clock
+        self._stop = stop or Never()
+        self.target = _claim(folder, label, basename)
+        _clear_leftovers(self.target)
+
+    def finish(self, fetched: Fetched) -> Kept:
+        """See Intake. True when the list and the kept tips are durable; the entry makes it a version."""
+        refs = [ref for ref in refs_below(self.target, self._attempt) if ref.name.startswith(b"refs/")]
+        self._check(refs)
+        listed = keep_list(self._folder, refs)
+        move_refs(self.target, {KEEP.encode() + ref.oid.encode(): ref.oid for ref in refs})
+        durable.sync_file_system(self.target)
+        now = self._clock()
+        return Kept(
+            root=listed,
+            size=_size(self.target),
+            new_bytes=fetched.bytes,
+            oldest_check=min(now, self._oldest_check() or now),
+            partial=fetched.notes.unread,
+            detail=RepositoryDetail(repository=self.target.name, list=listed, head=self._head(refs)),
+            notes=fetched.notes.lines,
+        )
+
+    def abandon(self) -> None:
+        """Drop the refs of this attempt; objects that nothing else leads to go with git's own cleaning."""
+        if _is_made(self.target):
+            drop_attempts(self.target, self._attempt)
+
+    def _check(self, refs: list[Ref]) -> None:
+        """Damaged unless all that the tips lead to is there. What older versions keep was checked with them."""
+        if not refs:
+            return
+        tips = "".join(f"{oid}\n" for oid in sorted({ref.oid for ref in refs}))
+        words = ("rev-list", "--objects", "--quiet", "--stdin", "--not", f"--glob={KEEP}*")
+        must(self.target, *words, stdin=tips.encode(), stop=self._stop)
+
+    def _head(self, refs: list[Ref]) -> str:
+        """The branch that HEAD named on the client, if that branch is there."""
+        done = git(self.target, "symbolic-ref", "--quiet", f"{self._attempt}HEAD")
+        name = done.out.strip().removeprefix(self._attempt.encode())
+        return name.decode("utf-8", "replace") if any(ref.name == name for ref in refs) else ""
+
+    def _oldest_check(self) -> datetime | None:
+        """When the older objects of this repository were last found good, as its newest version says."""
+        entries = [each for each in Entries(self._folder.parent).all() if each.method is Method.GIT]
+        checks = [each.oldest_check for each in entries if each.source == self._label]
+        return checks[-1] if checks else None
+
+
+def settle(folder: Path, entry: Entry) -> None:
+    """After the entry: make the plain refs those of this version, and tidy. May be repeated. folder: data/<client>/git.
+
+    A ref that git itself would not make here is left out of the plain ones; the version has it all the same.
+    """
+    detail = entry.detail
+    if not isinstance(detail, RepositoryDetail):
+        return
+    repository = folder / detail.repository
+    wanted = {ref.name: ref.oid for ref in read_list(folder, detail.list) if _is_plain(ref.name)}
+    present = {b"refs/" + ref.name: ref.oid for ref in refs_below(repository, "refs/")}
+    gone = [name for name in present if _is_plain(name) and name not in wanted]
+    moved = {name: oid for name, oid in wanted.items() if present.get(name) != oid}
+    drop_attempts(repository, ATTEMPTS)
+    with contextlib.suppress(Damaged):
+        move_refs(repository, moved, gone)
+    if detail.head:
+        must(repository, "symbolic-ref", "HEAD", detail.head)
+    must(repository, "pack-refs", "--all")
+    must(repository, "gc", "--auto", "--quiet")
+    durable.sync_file_system(repository)
+
+
+def release_tips(folder: Path, repository: str, needed: Iterable[str]) -> None:
+    """Stop keeping tips that no version has any more; only cleaning does this. needed: the tips of those that stay."""
+    needed = set(needed)
+    kept = refs_below(folder / repository, KEEP)
+    move_refs(folder / repository, {}, [KEEP.encode() + ref.name for ref in kept if ref.oid not in needed])
+
+
+def drop_attempts(repository: Path, prefix: str) -> None:
+    """Delete the refs of fetches, those of one attempt or of all."""
+    start = prefix.encode()
+    move_refs(repository, {}, [start + ref.name for ref in refs_below(repository, prefix)])
+
+
+def owner_of(repository: Path) -> str | None:
+    """The label that a repository belongs to; None when that is not known."""
+    try:
+        return msgspec.json.decode((repository / OWNER).read_bytes(), type=Owner).label
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _claim(folder: Path, label: str, basename: bytes) -> Path:
+    """The repository of a label: named as on the client, with a hash when another label has that name already."""
+    plain = folder / f"{_slug(basename)}.git"
+    hashed = folder / f"{_slug(basename)}-{hashlib.sha256(label.encode()).hexdigest()[:8]}.git"
+    for each in (hashed, plain):
+        if owner_of(each) == label:
+            return each
+    chosen = hashed if plain.exists() and not _is_nobodys(plain) else plain
+    durable.make_folder(chosen)
+    try:
+        durable.create(chosen / OWNER, msgspec.json.encode(Owner(label)))
+    except AlreadyThere:
+        return _claim_again(hashed, label)
+    return chosen
+
+
+def _claim_again(path: Path, label: str) -> Path:
+    """The other name, when somebody else was quicker."""
+    durable.make_folder(path)
+    if owner_of(path) != label:
+        durable.create(path / OWNER, msgspec.json.encode(Owner(label)))
+    return path
+
+
+def _is_nobodys(path: Path) -> bool:
+    """A folder that a crash left before anybody's name was in it."""
+    return not os.listdir(path)
+
+
+def _slug(basename: bytes) -> str:
+    """A file name made of what a client says its repository is called."""
+    name = _OTHER.sub(b"_", basename.removesuffix(b".git")).decode("ascii").lstrip(".-")
+    return name[:_LONGEST].removesuffix(".lock") or "repository"
+
+
+def _is_plain(name: bytes) -> bool:
+    """Whether a client's ref can stand under its own name here, beside ours."""
+    return not (name + b"/").startswith((KEEP.encode(), ATTEMPTS.encode()))
+
+
+def _is_made(repository: Path) -> bool:
+    return (repository / "HEAD").exists() and (repository / "objects").is_dir()
+
+
+def _clear_leftovers(repository: Path) -> None:
+    """Take away what killed gits left: locks and empty refs, which would stop every later one, and half packs.
+
+    Nobody else works here: a client has one worker.
+    """
+    for lock in (*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")):
+        lock.unlink()
+    for half in (repository / "objects" / "pack").glob("tmp_*"):
+        half.unlink()
+    for ref in (repository / "refs").rglob("*"):
+        if ref.is_file() and ref.stat().st_size == 0:
+            ref.unlink()
+
+
+def _size(repository: Path) -> int:
+    """Bytes of the objects of all its versions, as they lie on disk."""
+    objects = repository / "objects"
+    return sum(path.stat().st_size for path in objects.rglob("*") if path.is_file())

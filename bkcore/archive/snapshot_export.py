@@ -1,0 +1,91 @@
+"""Giving a kept directory state back: the members of its list, with content that is checked on the way."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from bkcore.archive.entries import Entry, SnapshotDetail
+from bkcore.archive.kept import chunks, open_thing
+from bkcore.archive.listed import Line, read_list
+from bkcore.archive.unpack import Tree
+from bkcore.errors import Damaged
+from bkcore.flow import Kind, Member, Progress, Stop, check_stop
+from bkcore.safe import safe
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def snapshot_members(folder: Path, entry: Entry, stop: Stop) -> Iterator[Member]:
+    """A state as the members of a stream, in the list's order. folder: data/<client>/rsync.
+
+    Damaged: the list or a file is not what it was; for a file that shows when its chunks are read to their end.
+    """
+    if not isinstance(entry.detail, SnapshotDetail):
+        raise Damaged(f"the version {entry.version} is no directory's state")
+    try:
+        top = os.open(folder / entry.detail.folder, _FOLDER)
+    except OSError as error:
+        raise Damaged(f"{entry.version}: {error.strerror}") from None
+    try:
+        for line in read_list(folder, entry.detail.list):
+            check_stop(stop)
+            yield _member(top, line, stop)
+    finally:
+        os.close(top)
+
+
+def unpack_snapshot(folder: Path, entry: Entry, into: Path, *, owners: bool, tell: Progress, stop: Stop) -> None:
+    """Make the files of a state below the new folder `into`. owners: give them back too, which needs root.
+
+    Damaged, Stopped, OSError; what was made until then is the caller's to remove.
+    """
+    into.mkdir(mode=0o700)
+    root = os.open(into, _FOLDER)
+    tree = Tree(root, owners=owners)
+    done = 0
+    try:
+        for member in snapshot_members(folder, entry, stop):
+            tree.add(member, map(memoryview, member.chunks()))
+            done += member.size
+            tell(done)
+        tree.finish()
+    finally:
+        tree.close()
+        os.close(root)
+
+
+def _member(top: int, line: Line, stop: Stop) -> Member:
+    return Member(
+        path=line.raw_path,
+        kind=line.kind,
+        mode=line.mode,
+        uid=line.uid,
+        gid=line.gid,
+        mtime_ns=line.mtime_ns,
+        size=line.size,
+        link=line.raw_link,
+        chunks=lambda: _content(top, line, stop),
+    )
+
+
+def _content(top: int, line: Line, stop: Stop) -> Iterator[bytes]:
+    """The bytes of one file. Damaged, at the end, when they are not those of the list."""
+    if line.kind is not Kind.FILE:
+        return
+    damaged = Damaged(f"{safe(line.raw_path)} is damaged")
+    descriptor = open_thing(top, line.raw_path, line.kind)
+    digest = hashlib.sha256()
+    left = line.size
+    try:
+        for block in chunks(descriptor):
+            check_stop(stop)
+            left -= len(block)
+            if left < 0:
+                raise damaged
+            digest.update(block)
+            yield block
+    finally:
+        os.close(descriptor)
+    if left or digest.hexdigest() != line.sha256:
+        raise damaged
