@@ -24,8 +24,8 @@ __all__ = [
 @pytest.fixture(autouse=True, scope="session")
 def _gate_without_a_command_line() -> None:
     if importlib.util.find_spec("bkcore.__main__") is None:
-        program = str(Path(__file__).parent / "fakes" / "gate.py")
-        pytest.MonkeyPatch().setattr(regenerate, "gate_command", lambda *words: (sys.executable, "-I", program, "gate", *words))
+        start = (sys.executable, "-I", str(Path(__file__).parent / "fakes" / "gate.py"), "gate")
+        pytest.MonkeyPatch().setattr(regenerate, "gate_command", lambda *words: (*start, *words))
 
 
 @pytest.fixture

@@ -67,8 +67,8 @@ _SFTP = re.compile(
     r"(?:internal-sftp|/usr/(?:lib|libexec)/(?:(?:openssh|ssh)/)?sftp-server)(?: -[a-z](?: [A-Za-z0-9]{1,20})?){0,4}"
 )
 
-# The options that our own receiver asks for. Not among them, as they widen what is read: L and k (follow links), R (names
-# outside), s (arguments that are not seen here), D (devices), X, A (attributes), and all that write.
+# The options that our own receiver asks for. Not among them, as they widen what is read: L and k (follow links),
+# R (names outside), s (arguments that are not seen here), D (devices), X, A (attributes), and all that write.
 _RSYNC = re.compile(
     r"rsync --server --sender (-[vlogtprcSi]+e[0-9]*\.[A-Za-z]*)"
     r"((?: (?:--numeric-ids|--timeout=[0-9]{1,6}|--bwlimit=[0-9]{1,9}))*)"

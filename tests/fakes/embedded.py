@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SECONDS = 15.0
-_CODE = "import sys; from pathlib import Path; from bkcore.server import serve; serve(Path(sys.argv[1]), '127.0.0.1', 0)"
+_CODE = """
+import sys
+from pathlib import Path
+from bkcore.server import serve
+serve(Path(sys.argv[1]), "127.0.0.1", 0)
+"""
 
 
 @dataclass

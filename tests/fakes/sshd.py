@@ -26,7 +26,10 @@ class Sshd:
 
     @classmethod
     def start(cls, folder: Path, home: Path) -> "Sshd":
-        """Serve a home's authorized_keys with its host key."""
+        """Serve a home's authorized_keys with its host key.
+
+        SHLVL: a bash that sshd starts reads the tester's own .bashrc, unless it takes itself for an inner one.
+        """
         folder.mkdir()
         port = free_port()
         make_pair(home / ".ssh" / "host_ed25519", "host")
@@ -43,6 +46,7 @@ UsePAM no
 PidFile none
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
+SetEnv SHLVL=9
 """
         )
         program = shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin")
