@@ -202,6 +202,8 @@ class Compressor:
 
         All in one call, so that the interpreter's lock is let go once and not for each of many small frames.
         """
+        if not batch:
+            return []
         made = self._zstd.multi_compress_to_buffer([plain for _, plain in batch], threads=1)
         return [_listed(name, len(plain), made[at].tobytes()) for at, (name, plain) in enumerate(batch)]
 

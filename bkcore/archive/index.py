@@ -17,7 +17,7 @@ _WAIT = 60.0
 _ASKED_AT_ONCE = 500
 
 _SCHEMA = (
-    "create table pack (number integer primary key, name text not null unique, size integer, fault text)",
+    "create table pack (number integer primary key, name text not null unique, size integer)",
     """create table frame (
         id blob, pack integer, start integer, packed integer, length integer, crc integer, checked integer,
         primary key (id, pack)
@@ -45,14 +45,6 @@ class Location(NamedTuple):
     checked: int
 
 
-class Known(NamedTuple):
-    """A pack as the index knows it. fault: what is wrong with its footer, "" if nothing is."""
-
-    name: str
-    size: int
-    fault: str
-
-
 class Index:
     """The database. Used by one thread; other processes may use the same file."""
 
@@ -64,22 +56,21 @@ class Index:
         """Let go of the file."""
         self._database.close()
 
-    def packs(self) -> dict[str, Known]:
-        """All packs, by name."""
-        rows = self._ask(lambda database: list(database.execute("select name, size, fault from pack")))
-        return {row[0]: Known(*row) for row in rows}
+    def packs(self) -> dict[str, int]:
+        """All packs by name, and their size."""
+        return dict(self._ask(lambda database: list(database.execute("select name, size from pack"))))
 
     def facts(self) -> set[str]:
         """The facts about damage that have been taken into account."""
         return {name for (name,) in self._ask(lambda database: list(database.execute("select name from fact")))}
 
-    def add(self, pack: Known, places: Sequence[Place], checked: int) -> None:
+    def add(self, pack: str, size: int, places: Sequence[Place], checked: int) -> None:
         """A pack and its frames, all at once. One that is known is left as it is."""
 
         def act(database: sqlite3.Connection) -> None:
-            known = database.execute("select number from pack where name = ?", (pack.name,)).fetchone()
+            known = database.execute("select number from pack where name = ?", (pack,)).fetchone()
             if known is None:
-                number = database.execute("insert into pack (name, size, fault) values (?, ?, ?)", pack).lastrowid
+                number = database.execute("insert into pack (name, size) values (?, ?)", (pack, size)).lastrowid
                 rows = ((f.id, number, start, f.packed, f.length, f.crc, checked) for start, f in places)
                 database.executemany("insert into frame values (?, ?, ?, ?, ?, ?, ?)", rows)
 

@@ -91,6 +91,16 @@ class ArchiveIntake:
 
     def finish(self, fetched: Fetched) -> Kept:
         """See Intake. True pack by pack, then by the short manifest; all of it can be repeated."""
+        try:
+            return self._finish(fetched)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go; what was brought stays for the next attempt. See discard()."""
+        self._closing.close()
+
+    def _finish(self, fetched: Fetched) -> Kept:
         short = self._manifest()
         if short is None or self.wanted() is not None:
             raise Damaged("the delivery is not whole")
@@ -102,7 +112,7 @@ class ArchiveIntake:
         needed = chain(short.manifest_refs(), short.member_refs(), whole)
         oldest = self._present([self._vault], needed)
         kept = self._vault.put_manifest(manifest.encode(short))
-        self.abandon()
+        self._brought.close()
         durable.remove_tree(self._staging)
         return Kept(
             root=whole.root,
@@ -113,10 +123,6 @@ class ArchiveIntake:
             detail=ArchiveDetail(manifest=kept, stream_sha256=short.stream_sha256),
             notes=fetched.notes.lines,
         )
-
-    def abandon(self) -> None:
-        """Let go; what was brought stays for the next attempt. See discard()."""
-        self._closing.close()
 
     def _part(self, name: str) -> Path:
         return self._staging / (name + _PART)

@@ -15,7 +15,7 @@ import msgspec
 
 from bkcore import durable
 from bkcore.archive.frames import Decoder, Ref
-from bkcore.archive.index import Broken, Index, Known, Location
+from bkcore.archive.index import Broken, Index, Location
 from bkcore.archive.local import LocalStore
 from bkcore.archive.pack import Place, read_footer, salvage
 from bkcore.archive.store import Stat, Store
@@ -94,10 +94,6 @@ class Vault:
         if not locations:
             raise Missing(f"the frame {name.hex()} is not in the store")
         return self._first_good(Ref(name, locations[0].frame.length), locations)
-
-    def faults(self) -> dict[str, str]:
-        """Packs whose footer is not as it was written, by name, and what is wrong with it."""
-        return {pack.name: pack.fault for pack in self._ask(self._index.packs).values() if pack.fault}
 
     def pack_fault(self, pack: str) -> str:
         """What is wrong with a pack's footer now, "" if nothing is."""
@@ -193,11 +189,11 @@ class Vault:
         known = self._index.packs()  # before the packs: what another process adds meanwhile must not look gone
         there = {stat.key.rpartition("/")[2]: stat for stat in self.store.list(_PACKS)}
         there = {name: stat for name, stat in there.items() if pack_key(name) == stat.key}
-        for name, pack in known.items():
-            if name not in there or there[name].size != pack.size:
+        for name, size in known.items():
+            if name not in there or there[name].size != size:
                 self._index.drop(name)
         for name, stat in there.items():
-            if name not in known or known[name].size != stat.size:
+            if name not in known or known[name] != stat.size:
                 self._learn(name)
         seen = self._index.facts()
         for stat in self.store.list(_DAMAGED):
@@ -216,18 +212,17 @@ class Vault:
         stat = self.store.stat(pack_key(pack))
         if stat is None:
             return
-        places, fault = self._places(pack)
         bad = {name for fact in self._facts_of(pack) for name in fact.frames}
-        good = [place for place in places if place.frame.id.hex() not in bad]
-        self._index.add(Known(pack, stat.size, fault), good, stat.modified_ns // 1_000_000_000)
+        good = [place for place in self._places(pack) if place.frame.id.hex() not in bad]
+        self._index.add(pack, stat.size, good, stat.modified_ns // 1_000_000_000)
 
-    def _places(self, pack: str) -> tuple[list[Place], str]:
+    def _places(self, pack: str) -> list[Place]:
         try:
-            return self._footer(pack)[0], ""
+            return self._footer(pack)[0]
         except Missing:
-            return [], "it is gone"
-        except Damaged as error:
-            return self._salvaged(pack), error.text
+            return []
+        except Damaged:
+            return self._salvaged(pack)
 
     def _salvaged(self, pack: str) -> list[Place]:
         """What can be found in a pack without its footer; each id once."""
