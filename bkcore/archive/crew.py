@@ -3,8 +3,10 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 THREADS = 2
 # Jobs that are begun or done and not yet taken; with jobs of a few MiB this bounds the memory.
@@ -20,6 +22,8 @@ def ordered(jobs: Iterable[Job], make: Callable[[], Tool], work: Callable[[Tool,
 
     jobs is drawn from in the calling thread, and only a few jobs ahead. What work raises is raised here, in order.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     local = threading.local()
 
     def run(job: Job) -> Result:

@@ -2,15 +2,17 @@
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from bkcore.archive.frames import Packed
 from bkcore.archive.pack import Place
 from bkcore.durable import locked
 from bkcore.errors import NoSpace
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 VERSION = 1
 _WAIT = 60.0
@@ -67,7 +69,7 @@ class Index:
     def add(self, pack: str, size: int, places: Sequence[Place], checked: int) -> None:
         """A pack and its frames, all at once. One that is known is left as it is."""
 
-        def act(database: sqlite3.Connection) -> None:
+        def act(database: "Connection") -> None:
             known = database.execute("select number from pack where name = ?", (pack,)).fetchone()
             if known is None:
                 number = database.execute("insert into pack (name, size) values (?, ?)", (pack, size)).lastrowid
@@ -79,7 +81,7 @@ class Index:
     def drop(self, pack: str) -> None:
         """A pack that is gone, with its frames."""
 
-        def act(database: sqlite3.Connection) -> None:
+        def act(database: "Connection") -> None:
             database.execute("delete from frame where pack = (select number from pack where name = ?)", (pack,))
             database.execute("delete from pack where name = ?", (pack,))
 
@@ -88,7 +90,7 @@ class Index:
     def forget(self, fact: str, pack: str, ids: Iterable[bytes]) -> None:
         """These frames of a pack are damaged, as that fact says."""
 
-        def act(database: sqlite3.Connection) -> None:
+        def act(database: "Connection") -> None:
             sql = "delete from frame where id = ? and pack = (select number from pack where name = ?)"
             database.executemany(sql, ((name, pack) for name in ids))
             database.execute("insert or ignore into fact values (?)", (fact,))
@@ -98,7 +100,7 @@ class Index:
     def mark(self, found: Iterable[tuple[bytes, str]], checked: int) -> None:
         """These frames, (id, pack), were found good at that second."""
 
-        def act(database: sqlite3.Connection) -> None:
+        def act(database: "Connection") -> None:
             numbers = dict(database.execute("select name, number from pack"))
             sql = "update frame set checked = ? where id = ? and pack = ? and checked < ?"
             rows = ((checked, name, numbers.get(pack), checked) for name, pack in found)
@@ -118,33 +120,35 @@ class Index:
     def rebuild(self) -> None:
         """Throw the database away and begin an empty one."""
         self.close()
-        with locked(self._path.with_suffix(".lock")):
-            for end in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f"{self._path}{end}")
+        self._remove()
         self._database = _connect(self._path)
 
-    def _select(self, ids: Sequence[bytes]) -> list[Location]:
-        return self._ask(lambda database: _select(database, ids))
-
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self) -> "Connection":
         try:
             with _told():
                 return _connect(self._path)
         except Broken:
-            self._database = sqlite3.connect(":memory:")
-            self.rebuild()
-            return self._database
+            self._remove()
+            return _connect(self._path)
 
-    def _change(self, act: Callable[[sqlite3.Connection], None]) -> None:
-        def transaction(database: sqlite3.Connection) -> None:
+    def _remove(self) -> None:
+        with locked(self._path.with_suffix(".lock")):
+            for end in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(f"{self._path}{end}")
+
+    def _select(self, ids: Sequence[bytes]) -> list[Location]:
+        return self._ask(lambda database: _select(database, ids))
+
+    def _change(self, act: "Callable[[Connection], None]") -> None:
+        def transaction(database: "Connection") -> None:
             with database:
                 database.execute("begin immediate")
                 act(database)
 
         self._ask(transaction)
 
-    def _ask(self, act: Callable[[sqlite3.Connection], Result]) -> Result:
+    def _ask(self, act: "Callable[[Connection], Result]") -> Result:
         with _told():
             return act(self._database)
 
@@ -152,6 +156,8 @@ class Index:
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """Turn sqlite's errors into ours."""
+    import sqlite3
+
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -162,7 +168,9 @@ def _told() -> Iterator[None]:
         raise Broken(str(error)) from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> "Connection":
+    import sqlite3
+
     database = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
     try:
         database.execute("pragma journal_mode = wal")
@@ -177,7 +185,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _create(database: sqlite3.Connection) -> None:
+def _create(database: "Connection") -> None:
     """Make the tables if there are none. Broken: it is something else."""
     (version,) = database.execute("pragma user_version").fetchone()
     (tables,) = database.execute("select count(*) from sqlite_master").fetchone()
@@ -190,7 +198,7 @@ def _create(database: sqlite3.Connection) -> None:
     database.execute(f"pragma user_version = {VERSION}")
 
 
-def _select(database: sqlite3.Connection, ids: Sequence[bytes]) -> list[Location]:
+def _select(database: "Connection", ids: Sequence[bytes]) -> list[Location]:
     marks = ",".join("?" * len(ids))
     rows = database.execute(_FIND.replace("?", marks), ids)
     return [Location(row[0], row[1], Packed(*row[2:6]), row[6]) for row in rows]
