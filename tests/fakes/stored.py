@@ -56,6 +56,21 @@ def store(
             partial=partial,
             **path_fields(path),
         )
+        _lay(home / "data" / client / method, entry)
         entries.create(entry)
         made.append(entry)
     return made
+
+
+def _lay(folder: Path, entry: Entry) -> None:
+    """Empty files by the names that a listing looks for."""
+    match entry.detail:
+        case ArchiveDetail(manifest=name):
+            files = [folder / "manifests" / name]
+        case SnapshotDetail(folder=state, list=name):
+            files = [folder / "lists" / f"{name}.zst", folder / state / "file"]
+        case RepositoryDetail(repository=name):
+            files = [folder / "lists" / entry.root, folder / name / "HEAD"]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()

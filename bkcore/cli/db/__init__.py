@@ -4,7 +4,9 @@ import sys
 
 import click
 
+from bkcore.cli.db.export import export
 from bkcore.cli.db.listing import ls
+from bkcore.cli.db.verify import verify
 from bkcore.cli.options import Verbs, nocolor
 from bkcore.cli.options import main as run_group
 
@@ -19,7 +21,8 @@ def db() -> None:
 
 
 db.params.append(nocolor())
-db.add_command(ls)
+for _verb in (ls, verify, export):
+    db.add_command(_verb)
 
 
 def main() -> None:

@@ -1,6 +1,10 @@
 """What the words of one bkdb command line choose: `[INDEX] [RANGE]`, --client and --source."""
 
-from collections.abc import Sequence
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +17,12 @@ from bkcore.archive.entries import Entries, Entry
 from bkcore.archive.listing import changes
 from bkcore.archive.ranges import EVERYTHING, is_range, parse_range
 from bkcore.archive.selection import Group, groups_of, in_range, of_index, of_source
+from bkcore.archive.shelf import Shelf
 from bkcore.cli.db.place import Place, find_place
 from bkcore.cli.frame import Frame
 from bkcore.cli.options import Verb, nocolor
 from bkcore.errors import NothingMatched, UsageError
+from bkcore.paths import Home, require_owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,34 @@ class Chosen:
         """What a source is called here: its path, behind its client where there are several."""
         return group.client.encode() + b":" + group.path if self.place.many else group.path
 
-    def folder(self, group: Group) -> Path:
-        """The folder of a source's client, data/<client>."""
-        return self.place.clients[group.client]
+    def versions(self) -> Iterator[tuple[Group, Entry]]:
+        """One after the other, as they are listed."""
+        for group in self.groups:
+            for entry in group.versions:
+                yield group, entry
+
+    def is_ours(self) -> bool:
+        """Whether we own every store here, and so may bring its index up to date."""
+        return all(folder.stat().st_uid == os.geteuid() for folder in self.place.clients.values())
+
+    def require_owner(self) -> None:
+        """Refuse to work on somebody else's store, which also writes down what it finds. Refused."""
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        for folder in self.place.clients.values():
+            require_owner(Home(folder), command)
+
+    @contextlib.contextmanager
+    def shelves(self) -> Iterator[Callable[[Group], Shelf]]:
+        """Gives each source's shelf; all are closed at the end."""
+        with contextlib.ExitStack() as stack:
+            opened: dict[str, Shelf] = {}
+
+            def shelf(group: Group) -> Shelf:
+                if group.client not in opened:
+                    opened[group.client] = stack.enter_context(Shelf(self.place.clients[group.client]))
+                return opened[group.client]
+
+            yield shelf
 
 
 def choose(frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = False) -> Chosen:

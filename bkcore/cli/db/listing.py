@@ -1,5 +1,6 @@
 """bkdb ls: the sources that are stored, and the dates of their versions."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from bkcore.archive.entries import Entry
 from bkcore.archive.listing import Dated, Listed, Listing, picture
 from bkcore.archive.selection import Group, moment
 from bkcore.cli.db.chosen import Chosen, Selecting, Wanted, choose
+from bkcore.cli.db.described import described
 from bkcore.cli.frame import Frame, Result
 from bkcore.request import path_fields
 
@@ -25,20 +27,29 @@ def ls(frame: Frame, index: str, range_: str, client: str, source: str) -> Resul
     chosen = choose(frame, wanted, datetime.now(UTC), may_be_empty=True)
     for line in chosen.unreadable:
         frame.warn(line)
-    lines = picture(_listing(chosen), color=frame.color, utc=frame.utc)
-    return Result(data=_data(chosen) if frame.json else None, lines=lines)
+    damaged = _damaged(chosen)
+    lines = picture(_listing(chosen, damaged), color=frame.color, utc=frame.utc)
+    return Result(data=_data(chosen, damaged) if frame.json else None, lines=lines)
 
 
-def _listing(chosen: Chosen) -> Listing:
-    base = str(chosen.place.base).encode("utf-8", "surrogateescape")
-    return Listing(base, [Listed(group.index, chosen.name(group), _dated(chosen, group)) for group in chosen.groups])
+def _damaged(chosen: Chosen) -> frozenset[str]:
+    ours = chosen.is_ours()
+    with chosen.shelves() as shelf:
+        found = [shelf(group).suspects(group.versions, ours=ours) for group in chosen.groups]
+    return frozenset().union(*found)
 
 
-def _dated(chosen: Chosen, group: Group) -> list[Dated]:
-    return [Dated(moment(entry), entry.id in chosen.changed, entry.partial > 0) for entry in group.versions]
+def _listing(chosen: Chosen, damaged: frozenset[str]) -> Listing:
+    def dated(entry: Entry) -> Dated:
+        return Dated(moment(entry), entry.id in chosen.changed, entry.partial > 0, entry.id in damaged)
+
+    sources = [
+        Listed(group.index, chosen.name(group), [dated(entry) for entry in group.versions]) for group in chosen.groups
+    ]
+    return Listing(os.fsencode(chosen.place.base), sources)
 
 
-def _data(chosen: Chosen) -> dict[str, Any]:
+def _data(chosen: Chosen, damaged: frozenset[str]) -> dict[str, Any]:
     return {
         "base": chosen.place.base,
         "sources": [
@@ -49,28 +60,13 @@ def _data(chosen: Chosen) -> dict[str, Any]:
                 "module": group.module,
                 "method": group.method,
                 **path_fields(group.path),
-                "versions": list(_versions(chosen, group)),
+                "versions": list(_versions(chosen, group, damaged)),
             }
             for group in chosen.groups
         ],
     }
 
 
-def _versions(chosen: Chosen, group: Group) -> Iterator[dict[str, Any]]:
+def _versions(chosen: Chosen, group: Group, damaged: frozenset[str]) -> Iterator[dict[str, Any]]:
     for entry in group.versions:
-        yield {**described(entry), "changed": entry.id in chosen.changed}
-
-
-def described(entry: Entry) -> dict[str, Any]:
-    """One version for --json."""
-    return {
-        "id": entry.id,
-        "version": entry.version,
-        "sequence": entry.sequence,
-        "at": moment(entry),
-        "root": entry.root,
-        "size": entry.size,
-        "new_bytes": entry.new_bytes,
-        "partial": entry.partial,
-        "oldest_check": entry.oldest_check,
-    }
+        yield {**described(entry), "changed": entry.id in chosen.changed, "damaged": entry.id in damaged}

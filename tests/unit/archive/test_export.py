@@ -216,7 +216,7 @@ def test_it_is_durable_before_it_is_seen(
     if form is Form.FILES:
         assert steps == ["_sync_all", "_rename", "_sync"]
     else:  # the file, then what describes it, then its name
-        assert steps == ["_sync", "_link", "_sync", "_link", "_sync"]
+        assert steps == ["_sync", "_rename", "_sync", "_rename", "_sync"]
 
 
 def test_a_folder_that_is_none_is_said(tmp_path: Path, entry: Entry) -> None:
