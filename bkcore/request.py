@@ -25,6 +25,9 @@ MAX_MISSING = 256
 MAX_PATH = 4096
 MAX_TEXT = 300
 
+# Folders that stand beside the labels' in data/<client>/rsync.
+RESERVED_LABELS = frozenset({"entries", "lists"})
+
 _ID = re.compile(r"\d{8}T\d{6}Z-\d{5,10}-[0-9a-f]{8}", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _CLIENT = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
@@ -173,8 +176,8 @@ def is_id(text: str) -> bool:
 
 
 def is_label(text: str) -> bool:
-    """Whether text may be a source's label: also a folder name, so no separators, no leading dot."""
-    return _LABEL.fullmatch(text) is not None
+    """Whether text may be a source's label: also a folder name, so no separators, no leading dot, no reserved name."""
+    return _LABEL.fullmatch(text) is not None and text not in RESERVED_LABELS
 
 
 def is_client_name(text: str) -> bool:

@@ -26,10 +26,7 @@ from bkcore.config.values import (
     positive,
 )
 from bkcore.errors import UsageError
-from bkcore.request import is_client_name, is_label
-
-# Names of folders beside the labels in data/<client>/<method>.
-_RESERVED_LABELS = frozenset({"entries", "incomplete", "latest", "lists"})
+from bkcore.request import RESERVED_LABELS, is_client_name, is_label
 
 _URL = re.compile(
     r"ssh://(?P<user>[A-Za-z_][A-Za-z0-9_.-]{0,63})@"
@@ -198,10 +195,10 @@ class ClientConfig(Table, frozen=True, kw_only=True):
             yield "default-server", f"there is no [server.{self.default_server}] in this file"
         for kind, names in (("server", self.server), ("source", self.source)):
             for name in names:
-                if not is_label(name):
+                if name in RESERVED_LABELS:
+                    yield (kind, name), "this name is taken by a folder of the store: use another"
+                elif not is_label(name):
                     yield (kind, name), LABEL_RULE
-        for name in _RESERVED_LABELS.intersection(self.source):
-            yield ("source", name), "this name is taken by a folder of the store: use another"
 
 
 def name_faults(name: str, modules: Iterable[str]) -> Iterator[tuple[str, str]]:
