@@ -23,6 +23,7 @@ _ALWAYS = (
     "-rlptgo",
     "--numeric-ids",
     "--sparse",
+    "--modify-window=-1",  # times count to the nanosecond: two changes in one second are two
     "--fake-super",
     "--partial",  # what a cut left can be gone on from; it carries a time of 1970, so it is never taken for whole
     "--delete",  # names that an earlier attempt left in the same folder

@@ -72,7 +72,8 @@ class Door:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(self.folder / "door"))
         self._socket.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = threading.Thread(target=self._accept, daemon=True)
+        self._listener.start()
 
     def open(self, port: int, home: Path) -> None:
         """Let this home answer on that port."""
@@ -83,7 +84,9 @@ class Door:
         self.homes.pop(port, None)
 
     def close(self) -> None:
-        """No more calls."""
+        """No more calls. A listener that only lost its descriptor would answer for the next door with that number."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._listener.join()
         self._socket.close()
         shutil.rmtree(self.folder)
 

@@ -108,6 +108,16 @@ def test_a_changed_owner_alone_leaves_the_old_one_alone(stage: Stage, source: Pa
     assert os.getxattr(second / "plain", STAT).endswith(b" 4321:555")
 
 
+def test_two_changes_in_one_second_are_two(stage: Stage, source: Path) -> None:
+    for number, text in enumerate(("one", "two")):
+        (source / "plain").write_text(text)
+        os.utime(source / "plain", ns=(0, 10**18 + number))
+        os.utime(source, ns=(0, 10**18 + number))
+        target, _ = bring(stage, f"v{number}", stage.root / "v0" if number else None)
+        assert (target / "plain").read_text() == text
+        assert target.stat().st_mtime_ns == 10**18 + number
+
+
 def test_a_full_comparison_finds_what_size_and_time_hide(stage: Stage, source: Path) -> None:
     first, _ = bring(stage, "v1")
     kept = (source / "plain").stat()
