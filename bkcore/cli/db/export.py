@@ -49,7 +49,12 @@ class _Given:
 
 @click.command(cls=Selecting)
 @click.argument("dest", metavar="DEST")
-@click.option("--as", "form", type=click.Choice([form.value for form in Form]), help="What comes out; by default what is usual for its kind.")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice([form.value for form in Form]),
+    help="What comes out; by default what is usual for its kind.",
+)
 @click.option("--conflict", type=click.Choice(["skip", "rename", "overwrite"]), help="What to do when a name is taken.")
 @click.option("--verify", is_flag=True, help="Read what was written again, and compare.")
 @click.option("--names", type=click.Choice(["new", "original"]), default="new", help="The original's names of entries.")

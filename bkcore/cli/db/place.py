@@ -35,6 +35,8 @@ def find_place(frame: Frame, client: str) -> Place:
 
     UsageError when there is no server home, NothingMatched when it has no such client, NotMounted.
     """
+    if frame.end:
+        raise UsageError("bkdb works on the stores of this machine", hint="run it there, without --end")
     here = _working_folder()
     if not client and frame.home is None and _is_store(here):
         return Place(here, {here.parent.name: here.parent}, (Method(here.name),))

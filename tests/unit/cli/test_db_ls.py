@@ -131,6 +131,7 @@ def test_nocolor_may_stand_before_or_after_the_verb(bkdb: Run) -> None:
         (("--source", "tarc"), 4, "there is no source tarc (did you mean trac?)"),
         (("2", "--source", "home"), 4, "no version in"),
         (("--home", "/nonexistent"), 2, "/nonexistent is no home"),
+        (("--end", "ssh://backupsrv@elsewhere"), 2, "works on the stores of this machine"),
     ],
 )
 def test_what_cannot_be_meant_has_its_own_message_and_exit_code(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bkcore.config.lines import KeyPath, key_lines, nearest_line
@@ -152,6 +152,7 @@ def paths(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 @given(documents())
+@settings(max_examples=60, deadline=None)
 def test_every_key_of_a_document_is_found_on_its_line(written: tuple[str, dict[KeyPath, int]]) -> None:
     text, noted = written
     decoded = tomllib.loads(text)
