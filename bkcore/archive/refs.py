@@ -59,10 +59,11 @@ _TOLERATED = (
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """One ref of a version: a full name as bytes, and what it leads to, hex."""
+    """One ref: its name as bytes, and what it leads to, hex. symbolic: the ref that it only names, b"" for most."""
 
     name: bytes
     oid: str
+    symbolic: bytes = b""
 
 
 def git(repository: Path, *words: str, stdin: bytes = b"", stop: Stop | None = None) -> Done:
@@ -104,13 +105,13 @@ def failure(repository: Path, what: str, done: Done) -> BkError:
 
 def refs_below(repository: Path, prefix: str) -> list[Ref]:
     """The refs whose names begin with prefix, without it, sorted. Damaged: one of them leads to nothing."""
-    done = git(repository, "for-each-ref", "--format=%(objectname) %(refname)", prefix)
+    done = git(repository, "for-each-ref", "--format=%(objectname) %(refname) %(symref)", prefix)
     # A HEAD may name a branch that is not there (yet): that is no damage.
     if done.status != 0 or not all(b"dangling symref" in line for line in done.err.splitlines()):
         raise failure(repository, "for-each-ref", done)
     start = prefix.encode()
-    pairs = [line.partition(b" ") for line in done.out.splitlines()]
-    found = [Ref(name.removeprefix(start), oid.decode()) for oid, _, name in pairs if name.startswith(start)]
+    fields = [line.split(b" ") for line in done.out.splitlines()]
+    found = [Ref(name.removeprefix(start), oid.decode(), symbolic) for oid, name, symbolic in fields]
     return sorted(found, key=lambda ref: ref.name)
 
 

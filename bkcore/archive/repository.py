@@ -9,7 +9,8 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from bkcore.archive.refs import (
     ATTEMPTS,
     KEEP,
     Ref,
-    git,
     keep_list,
     move_refs,
     must,
@@ -79,10 +79,11 @@ class RepositoryIntake:
 
     def finish(self, fetched: Fetched) -> Kept:
         """See Intake. True when the list and the kept tips are durable; the entry makes it a version."""
-        refs = [ref for ref in refs_below(self.target, self._attempt) if ref.name.startswith(b"refs/")]
-        self._check(refs)
+        present = _present(self.target)
+        brought = _below(present, self._attempt)
+        refs = [ref for ref in brought if ref.name.startswith(b"refs/")]
+        self._keep(refs, present)
         listed = keep_list(self._folder, refs)
-        move_refs(self.target, {KEEP.encode() + ref.oid.encode(): ref.oid for ref in refs})
         durable.sync_file_system(self.target)
         now = self._clock()
         return Kept(
@@ -91,28 +92,33 @@ class RepositoryIntake:
             new_bytes=fetched.bytes,
             oldest_check=min(now, self._oldest_check() or now),
             partial=fetched.notes.unread,
-            detail=RepositoryDetail(repository=self.target.name, list=listed, head=self._head(refs)),
+            detail=RepositoryDetail(repository=self.target.name, list=listed, head=self._head(brought)),
             notes=fetched.notes.lines,
         )
 
     def abandon(self) -> None:
         """Drop the refs of this attempt; objects that nothing else leads to go with git's own cleaning."""
         if _is_made(self.target):
-            drop_attempts(self.target, self._attempt)
+            start = self._attempt.encode()
+            move_refs(self.target, {}, [start + ref.name for ref in refs_below(self.target, self._attempt)])
 
-    def _check(self, refs: list[Ref]) -> None:
-        """Damaged unless all that the tips lead to is there. What older versions keep was checked with them."""
-        if not refs:
-            return
-        tips = "".join(f"{oid}\n" for oid in sorted({ref.oid for ref in refs}))
-        words = ("rev-list", "--objects", "--quiet", "--stdin", "--not", f"--glob={KEEP}*")
-        must(self.target, *words, stdin=tips.encode(), stop=self._stop)
+    def _keep(self, refs: list[Ref], present: Mapping[bytes, Ref]) -> None:
+        """Keep the tips that no version had yet. Damaged unless all that they lead to is there.
 
-    def _head(self, refs: list[Ref]) -> str:
+        What older versions keep was checked with them.
+        """
+        new = {KEEP.encode() + ref.oid.encode(): ref.oid for ref in refs}
+        new = {name: oid for name, oid in new.items() if name not in present}
+        if new:
+            tips = "".join(f"{oid}\n" for oid in sorted(new.values()))
+            words = ("rev-list", "--objects", "--quiet", "--stdin", "--not", f"--glob={KEEP}*")
+            must(self.target, *words, stdin=tips.encode(), stop=self._stop)
+            move_refs(self.target, new)
+
+    def _head(self, brought: list[Ref]) -> str:
         """The branch that HEAD named on the client, if that branch is there."""
-        done = git(self.target, "symbolic-ref", "--quiet", f"{self._attempt}HEAD")
-        name = done.out.strip().removeprefix(self._attempt.encode())
-        return name.decode("utf-8", "replace") if any(ref.name == name for ref in refs) else ""
+        symbolic = [ref.symbolic.removeprefix(self._attempt.encode()) for ref in brought if ref.name == b"HEAD"]
+        return symbolic[0].decode("utf-8", "replace") if symbolic else ""
 
     def _oldest_check(self) -> datetime | None:
         """When the older objects of this repository were last found good, as its newest version says."""
@@ -130,17 +136,19 @@ def settle(folder: Path, entry: Entry) -> None:
     if not isinstance(detail, RepositoryDetail):
         return
     repository = folder / detail.repository
+    present = _present(repository)
     wanted = {ref.name: ref.oid for ref in read_list(folder, detail.list) if _is_plain(ref.name)}
-    present = {b"refs/" + ref.name: ref.oid for ref in refs_below(repository, "refs/")}
+    moved = {name: oid for name, oid in wanted.items() if name not in present or present[name].oid != oid}
     gone = [name for name in present if _is_plain(name) and name not in wanted]
-    moved = {name: oid for name, oid in wanted.items() if present.get(name) != oid}
-    drop_attempts(repository, ATTEMPTS)
+    attempts = [name for name in present if name.startswith(ATTEMPTS.encode())]
+    move_refs(repository, {}, [*gone, *attempts])
     with contextlib.suppress(Damaged):
-        move_refs(repository, moved, gone)
-    if detail.head:
+        move_refs(repository, moved)
+    if detail.head and (repository / "HEAD").read_text() != f"ref: {detail.head}\n":
         must(repository, "symbolic-ref", "HEAD", detail.head)
-    must(repository, "pack-refs", "--all")
-    must(repository, "gc", "--auto", "--quiet")
+    if moved or gone:
+        must(repository, "pack-refs", "--all")
+        must(repository, "gc", "--auto", "--quiet")
     durable.sync_file_system(repository)
 
 
@@ -151,18 +159,23 @@ def release_tips(folder: Path, repository: str, needed: Iterable[str]) -> None:
     move_refs(folder / repository, {}, [KEEP.encode() + ref.name for ref in kept if ref.oid not in needed])
 
 
-def drop_attempts(repository: Path, prefix: str) -> None:
-    """Delete the refs of fetches, those of one attempt or of all."""
-    start = prefix.encode()
-    move_refs(repository, {}, [start + ref.name for ref in refs_below(repository, prefix)])
-
-
 def owner_of(repository: Path) -> str | None:
     """The label that a repository belongs to; None when that is not known."""
     try:
         return msgspec.json.decode((repository / OWNER).read_bytes(), type=Owner).label
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def _present(repository: Path) -> dict[bytes, Ref]:
+    """Every ref there is, by its full name."""
+    return {b"refs/" + ref.name: ref for ref in refs_below(repository, "refs/")}
+
+
+def _below(refs: Mapping[bytes, Ref], prefix: str) -> list[Ref]:
+    """Those whose names begin with prefix, without it."""
+    start = prefix.encode()
+    return [replace(ref, name=name.removeprefix(start)) for name, ref in refs.items() if name.startswith(start)]
 
 
 def _claim(folder: Path, label: str, basename: bytes) -> Path:

@@ -106,6 +106,8 @@ class _Work:
 
     def clear(self) -> None:
         """Drop what an earlier fetch of the same attempt left: its refs may stand in the way of new ones."""
+        if not _has_attempts(self.into):
+            return
         ended = self._run(*self._there, "for-each-ref", "--format=delete %(refname)", self._refs)
         left = ended.out.read_bytes()
         if left:
@@ -168,6 +170,15 @@ def size_of_objects(repository: Path) -> int:
     except FileNotFoundError:
         return total
     return total
+
+
+def _has_attempts(repository: Path) -> bool:
+    """Whether refs of any attempt are left."""
+    try:
+        packed = (repository / "packed-refs").read_bytes()
+    except FileNotFoundError:
+        packed = b""
+    return b" refs/attempt/" in packed or (repository / "refs" / "attempt").exists()
 
 
 def _make(repository: Path, *, sha256: bool) -> None:
