@@ -8,11 +8,14 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from bkcore.errors import Damaged, Malformed, ProgramMissing
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 LEVEL = 3
 LARGEST = 8 * 1024 * 1024
@@ -22,6 +25,7 @@ _SMALLEST_MINIMUM = 1024
 _MAGIC = b"\x28\xb5\x2f\xfd"
 # Bits 3 and 4 of a frame header descriptor: reserved (must be 0) and unused (decoders ignore it). RFC 8878, 3.1.1.1.1.
 _UNUSED_BITS = 0x18
+_PORTION, _LONG = 4096, 128 * 1024
 _GIB = 1 << 30
 _KIB = 1 << 10
 
@@ -108,14 +112,18 @@ def frame_id(plain: bytes) -> bytes:
 
 
 class StreamHash:
-    """The sha256 of a stream that comes in small pieces: each call into hashlib costs a wait for the other threads."""
+    """The sha256 of a stream that comes in small pieces: made in few calls, in a thread beside other work."""
 
     _ENOUGH = 1024 * 1024
 
     def __init__(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self._sha256 = hashlib.sha256()
         self._kept: list[bytes] = []
         self._size = 0
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
 
     def update(self, data: bytes) -> None:
         """The next bytes."""
@@ -127,12 +135,30 @@ class StreamHash:
     def hexdigest(self) -> str:
         """Of all bytes so far."""
         self._flush()
+        if self._last is not None:
+            self._last.result()
         return self._sha256.hexdigest()
 
     def _flush(self) -> None:
-        self._sha256.update(b"".join(self._kept))
+        if self._last is not None:
+            self._last.result()  # so that at most two portions are in memory
+        self._last = self._pool.submit(self._sha256.update, b"".join(self._kept))
         self._kept.clear()
         self._size = 0
+
+
+def checksum(data: bytes | memoryview) -> int:
+    """crc32, of a small frame in portions of 4 KiB.
+
+    For more than 5 KiB zlib lets the interpreter's lock go, and getting it back beside busy threads takes longer than
+    the sum itself.
+    """
+    if len(data) > _LONG:
+        return zlib.crc32(data)
+    crc = 0
+    for at in range(0, len(data), _PORTION):
+        crc = zlib.crc32(data[at : at + _PORTION], crc)
+    return crc
 
 
 def bound(length: int) -> int:
@@ -171,12 +197,25 @@ class Decoder:
 
     def check(self, data: bytes | memoryview, packed: Packed) -> bytes:
         """decode(), the packed bytes have their crc, and the plain bytes are those the frame is named by. Damaged."""
-        if zlib.crc32(data) != packed.crc:
+        if checksum(data) != packed.crc:
             raise Damaged("its packed bytes changed")
         plain = self.decode(data, packed.length)
         if frame_id(plain) != packed.id:
             raise Damaged("its sha256 differs")
         return plain
+
+    def unpack(self, frames: Sequence[bytes | memoryview], lengths: Sequence[int]) -> list[bytes] | None:
+        """The plain bytes of many frames of known lengths, in one call; None if any of them cannot be had.
+
+        What was checked before and has its crc may be read in this way, nothing else: bytes behind a frame are not
+        noticed. In one call, because each wait for the interpreter's lock costs more than a small frame.
+        """
+        sizes = struct.pack(f"={len(lengths)}Q", *lengths)
+        try:
+            made = self._zstd.multi_decompress_to_buffer(list(frames), decompressed_sizes=sizes, threads=1)
+        except (self._error, ValueError):
+            return None
+        return [made[at].tobytes() for at in range(len(made))]
 
     def claimed_length(self, data: bytes | memoryview) -> int:
         """The length that a zstd frame's own header says. Damaged: none that is taken."""
@@ -209,7 +248,7 @@ class Compressor:
 
 
 def _listed(name: bytes, length: int, data: bytes) -> tuple[Packed, bytes]:
-    return Packed(name, len(data), length, zlib.crc32(data)), data
+    return Packed(name, len(data), length, checksum(data)), data
 
 
 def packed_length(data: memoryview) -> int:

@@ -27,6 +27,10 @@ LONGEST_NAME = 255
 _TYPES = {Kind.FILE: b"0", Kind.HARDLINK: b"1", Kind.SYMLINK: b"2", Kind.FOLDER: b"5"}
 _LONG_NAME, _LONG_LINK = b"L", b"K"
 _NAME_FIELD = 100
+_OCTAL_7, _OCTAL_11 = 8**7, 8**11
+_GNU = b"ustar  \0"
+# What every header adds to its checksum: the magic, and the checksum's own field counted as blanks.
+_CONSTANT_SUM = sum(_GNU) + 8 * 0x20
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -72,6 +76,12 @@ def header(member: Member) -> bytes:
         seconds,
         _TYPES[member.kind] + member.link[:_NAME_FIELD],
     )
+
+
+def header_length(member: Member) -> int:
+    """How long header(member) is."""
+    name = len(member.path) + (member.kind is Kind.FOLDER)
+    return BLOCK + _long_length(name) + _long_length(len(member.link))
 
 
 def padding(size: int) -> int:
@@ -134,7 +144,7 @@ def read_list(pieces: Iterable[bytes], size: int, caps: Caps) -> Iterator[Member
     at = 0
     for number, each in enumerate(_lines(pieces)):
         member = _member(each)
-        at += len(header(member)) + member.size + padding(member.size)
+        at += header_length(member) + member.size + padding(member.size)
         if number >= caps.members or at > size:
             raise Malformed("the list of members is longer than the archive can be")
         yield member
@@ -227,13 +237,19 @@ def _long(kind: bytes, text: bytes) -> bytes:
     return _block(b"././@LongLink", 0o644, 0, 0, size, 0, kind) + text + bytes(1 + padding(size))
 
 
+def _long_length(size: int) -> int:
+    return 0 if size <= _NAME_FIELD else BLOCK + size + 1 + padding(size + 1)
+
+
 def _block(name: bytes, mode: int, uid: int, gid: int, size: int, seconds: int, kind_and_link: bytes) -> bytes:
     """One 512-byte header (GNU tar 1.34, tar.h: struct posix_header with oldgnu magic)."""
-    head = name.ljust(_NAME_FIELD, b"\0") + _number(mode, 8) + _number(uid, 8) + _number(gid, 8)
-    head += _number(size, 12) + _number(seconds, 12)
-    tail = (kind_and_link.ljust(1 + _NAME_FIELD, b"\0") + b"ustar  \0").ljust(BLOCK - 156, b"\0")
-    checksum = sum(head) + sum(tail) + 8 * 0x20
-    return head + b"%06o\0 " % checksum + tail
+    if 0 <= uid < _OCTAL_7 and 0 <= gid < _OCTAL_7 and 0 <= size < _OCTAL_11 and 0 <= seconds < _OCTAL_11:
+        numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, size, seconds)
+    else:
+        numbers = _number(mode, 8) + _number(uid, 8) + _number(gid, 8) + _number(size, 12) + _number(seconds, 12)
+    checksum = sum(name) + sum(numbers) + sum(kind_and_link) + _CONSTANT_SUM
+    head = name.ljust(_NAME_FIELD, b"\0") + numbers + b"%06o\0 " % checksum
+    return (head + kind_and_link.ljust(1 + _NAME_FIELD, b"\0") + _GNU).ljust(BLOCK, b"\0")
 
 
 def _number(value: int, width: int) -> bytes:

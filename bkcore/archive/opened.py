@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bkcore.archive import manifest, reader
 from bkcore.archive.entries import ArchiveDetail, Entry
 from bkcore.archive.manifest import Manifest, Short
-from bkcore.archive.members import BLOCK, END, Caps, header, padding, read_list
+from bkcore.archive.members import END, Caps, header, header_length, padding, read_list
 from bkcore.archive.vault import Vault
 from bkcore.errors import Damaged, Malformed
 from bkcore.flow import Member
@@ -57,39 +57,61 @@ def contents(members: Iterable[Member], pieces: Iterable[bytes]) -> Iterator[tup
     """
     stream = _Stream(pieces)
     for member in members:
-        if not stream.holds(header(member)):
+        if stream.taken(len(expected := header(member))) != expected:
             raise _disagreement(member)
-        body = stream.take(member.size)
-        yield member, body
-        for _ in body:
-            pass
-        if not stream.holds(bytes(padding(member.size))):
+        left = stream.position + member.size
+        yield member, stream.take(member.size)
+        stream.skip(left - stream.position)
+        if member.size and any(stream.taken(padding(member.size))):
             raise _disagreement(member)
-    if not stream.holds(END) or any(stream.take(BLOCK)):
+    if stream.taken(len(END)) != END or stream.taken(1):
         raise Damaged("the archive does not end where its list of members does")
 
 
 class _Stream:
-    """Bytes that come in pieces, taken in other portions."""
+    """Bytes that come in pieces, taken in other portions; fewer only at the end."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
-        self._rest = memoryview(b"")
+        self._piece = b""
+        self._at = 0
+        self.position = 0
+
+    def taken(self, size: int) -> bytes:
+        """The next bytes, that many."""
+        end = self._at + size
+        if end <= len(self._piece):  # nearly always, and there are three of these for each member
+            found = self._piece[self._at : end]
+            self._at = end
+            self.position += size
+            return found
+        return b"".join(self.take(size))
 
     def take(self, size: int) -> Iterator[memoryview]:
-        """The next bytes, that many; fewer only at the end."""
-        while size > 0:
-            if not self._rest:
-                self._rest = memoryview(next(self._pieces, b""))
-                if not self._rest:
-                    return
-            part, self._rest = self._rest[:size], self._rest[size:]
-            size -= len(part)
+        """The next bytes, that many, without copying them."""
+        end = self.position + size
+        while self.position < end and self._fill():
+            part = memoryview(self._piece)[self._at : self._at + end - self.position]
+            self._at += len(part)
+            self.position += len(part)
             yield part
 
-    def holds(self, expected: bytes) -> bool:
-        """Whether these are the next bytes. They are taken."""
-        return b"".join(self.take(len(expected))) == expected
+    def skip(self, size: int) -> None:
+        """Pass over the next bytes, that many."""
+        end = self.position + size
+        while self.position < end and self._fill():
+            step = min(end - self.position, len(self._piece) - self._at)
+            self._at += step
+            self.position += step
+
+    def _fill(self) -> bool:
+        """Have at least one byte at hand, if there is one."""
+        while self._at == len(self._piece):
+            piece = next(self._pieces, None)
+            if piece is None:
+                return False
+            self._piece, self._at = piece, 0
+        return True
 
 
 def _disagreement(member: Member) -> Damaged:
@@ -103,7 +125,7 @@ def touched(members: Iterable[Member], ranges: list[tuple[int, int]], most: int)
     rest = iter(ranges)
     bad = next(rest, None)
     for member in members:
-        end = start + len(header(member)) + member.size + padding(member.size)
+        end = start + header_length(member) + member.size + padding(member.size)
         while bad is not None and bad[1] <= start:
             bad = next(rest, None)
         if bad is None or len(found) == most:

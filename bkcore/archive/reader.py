@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from bkcore.archive.crew import ordered
-from bkcore.archive.frames import Decoder, Ref
+from bkcore.archive.frames import Decoder, Ref, checksum, frame_id
 from bkcore.archive.index import Location
 from bkcore.archive.store import Store
 from bkcore.archive.vault import Vault, pack_key
@@ -30,21 +30,36 @@ class Piece(NamedTuple):
     fault: str
 
 
+# What a frame is wanted for, and where it lies.
 Job = list[tuple[Ref, Location | None]]
 
 
-def pieces(vault: Vault, refs: Iterable[Ref], *, packed: bool = False) -> Iterator[Piece]:
-    """The frames in order, each read and checked; what is wrong with one is told, not raised. packed: keep that too.
+class _Loaded(NamedTuple):
+    """A job that was read.
 
-    Where the index led to something bad, the pack's own footer and other copies are tried before a fault is told.
+    raw: the zstd frames that could be read, by id. plain: the same, decompressed; empty if any of them cannot be.
     """
 
-    def work(decoder: Decoder, job: Job) -> list[Piece]:
-        return _read(vault.store, decoder, job, packed=packed)
+    job: Job
+    raw: dict[bytes, memoryview]
+    plain: dict[bytes, bytes]
 
-    for batch in ordered(_jobs(vault, refs), Decoder, work):
-        for piece in batch:
-            yield piece if piece.plain is not None or piece.location is None else _again(vault, piece)
+
+def pieces(vault: Vault, refs: Iterable[Ref], *, packed: bool = False, hashed: bool = True) -> Iterator[Piece]:
+    """The frames in order, each read and checked; what is wrong with one is told, not raised. packed: keep that too.
+
+    hashed: False if the whole is going to be hashed; then a frame is held against its crc and its length only.
+    Where the index led to something bad, the pack's own footer and other copies are tried before a fault is told.
+    """
+    decoder = Decoder()
+
+    def work(own: Decoder, job: Job) -> _Loaded:
+        return _load(vault.store, own, job)
+
+    for loaded in ordered(_jobs(vault, refs), Decoder, work):
+        for ref, location in loaded.job:
+            piece = _piece(decoder, loaded, ref, location, packed=packed, hashed=hashed)
+            yield piece if piece.plain is not None or location is None else _again(vault, piece)
 
 
 def plain(vault: Vault, refs: Iterable[Ref]) -> Iterator[bytes]:
@@ -95,17 +110,15 @@ def _find(vault: Vault, window: list[Ref]) -> Iterator[tuple[Ref, Location | Non
         yield ref, next(iter(found.get(ref.id, ())), None)
 
 
-def _read(store: Store, decoder: Decoder, job: Job, *, packed: bool) -> list[Piece]:
-    done: dict[bytes, Piece] = {}
-    found: list[Piece] = []
+def _load(store: Store, decoder: Decoder, job: Job) -> _Loaded:
+    raw: dict[bytes, memoryview] = {}
+    lengths: dict[bytes, int] = {}
     for run in _runs(job):
-        data = _bytes(store, run)
-        begin = run[0][1].offset if run[0][1] else 0
-        for ref, location in run:
-            if ref.id not in done or done[ref.id].ref != ref:
-                done[ref.id] = _piece(store, decoder, ref, location, data, begin, packed=packed)
-            found.append(done[ref.id])
-    return found
+        for (ref, location), data in zip(run, _frames(store, run), strict=True):
+            if data is not None and location is not None:
+                raw[ref.id], lengths[ref.id] = data, location.frame.length
+    plains = decoder.unpack(list(raw.values()), list(lengths.values())) if raw else None
+    return _Loaded(job, raw, dict(zip(raw, plains, strict=True)) if plains else {})
 
 
 def _runs(job: Job) -> Iterator[Job]:
@@ -126,41 +139,43 @@ def _follows(before: Location | None, location: Location | None) -> bool:
     return location.pack == before.pack and location.offset == before.offset + before.frame.packed
 
 
-def _bytes(store: Store, run: Job) -> memoryview | None:
-    """What lies there, in one read; None if it cannot be had as a whole."""
+def _frames(store: Store, run: Job) -> Iterator[memoryview | None]:
+    """The frames of a run, in one read if that is possible; None for each that cannot be read."""
     first, last = run[0][1], run[-1][1]
     if first is None or last is None:
-        return None
+        yield from [None] * len(run)
+        return
+    data = _read(store, first, last.offset + last.frame.packed - first.offset)
+    for _, location in run:
+        assert location is not None
+        start, size = location.offset - first.offset, location.frame.packed
+        yield data[start : start + size] if data is not None else _read(store, location, size)
+
+
+def _read(store: Store, first: Location, size: int) -> memoryview | None:
     try:
-        size = last.offset + last.frame.packed - first.offset
         return memoryview(store.read(pack_key(first.pack), first.offset, size))
     except (Missing, Damaged):
         return None
 
 
 def _piece(
-    store: Store,
-    decoder: Decoder,
-    ref: Ref,
-    location: Location | None,
-    data: memoryview | None,
-    begin: int,
-    *,
-    packed: bool,
+    decoder: Decoder, loaded: _Loaded, ref: Ref, location: Location | None, *, packed: bool, hashed: bool
 ) -> Piece:
     if location is None:
         return Piece(ref, None, b"", None, "it is not in the store")
+    raw = loaded.raw.get(ref.id)
+    if raw is None:
+        return Piece(ref, None, b"", location, "it cannot be read there")
     if location.frame.length != ref.length:
         return Piece(ref, None, b"", location, "it is listed with another length")
-    try:
-        if data is None:
-            data = memoryview(store.read(pack_key(location.pack), location.offset, location.frame.packed))
-            begin = location.offset
-        start = location.offset - begin
-        raw = data[start : start + location.frame.packed]
-        return Piece(ref, decoder.check(raw, location.frame), bytes(raw) if packed else b"", location, "")
-    except (Missing, Damaged) as error:
-        return Piece(ref, None, b"", location, error.text)
+    data = loaded.plain.get(ref.id)
+    if data is None or checksum(raw) != location.frame.crc or (hashed and frame_id(data) != ref.id):
+        try:
+            data = decoder.check(raw, location.frame)
+        except Damaged as error:
+            return Piece(ref, None, b"", location, error.text)
+    return Piece(ref, data, bytes(raw) if packed else b"", location, "")
 
 
 def _again(vault: Vault, piece: Piece) -> Piece:
