@@ -15,10 +15,14 @@ from bkcore.state import Method
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One source that a server may fetch in place: method rsync or git, and where it lies."""
+    """One source that a server may fetch in place: method rsync or git, and where it lies.
+
+    exclude: patterns of what rsync leaves out here, before anything is sent.
+    """
 
     method: Method
     path: bytes
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,9 @@ def decide_data(command: str, served: Mapping[str, Served], server: str) -> Data
         return GiveOutbox(server)
     if match := _RSYNC.fullmatch(command):
         source = _source(match[3], Method.RSYNC, served)
-        return GiveTree((match[1], *match[2].split()), source.path.rstrip(b"/") + match[4].encode() or b"/")
+        left_out = (f"--exclude={pattern}" for pattern in source.exclude)
+        options = (match[1], *match[2].split(), *left_out)
+        return GiveTree(options, source.path.rstrip(b"/") + match[4].encode() or b"/")
     match = _GIT.fullmatch(command)
     if match and match[1] == "upload":
         return GiveSource(_source(match[2], Method.GIT, served).path)

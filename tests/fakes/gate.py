@@ -15,7 +15,7 @@ if role == "server":
 sources = tomllib.loads((Path(home) / "bk.toml").read_text()).get("source", {})
 methods = {"git": Method.GIT, "directories": Method.RSYNC}
 served = {
-    label: gate.Served(methods[each["module"]], os.fsencode(each["path"]))
+    label: gate.Served(methods[each["module"]], os.fsencode(each["path"]), tuple(each.get("exclude", ())))
     for label, each in sources.items()
     if each["module"] in methods
 }

@@ -139,6 +139,12 @@ def test_git_fetches_a_label() -> None:
     assert decide_data("git-upload-pack '/project'", SERVED, "main") == GiveSource(b"/srv/git/project.git")
 
 
+def test_what_the_client_excludes_is_left_out_whatever_the_server_asks() -> None:
+    served = {"home": Served(Method.RSYNC, b"/srv/home", ("*/.cache", "two words"))}
+    options = ("-logtprSe.iLsfxCIvu", "--numeric-ids", "--exclude=*/.cache", "--exclude=two words")
+    assert decide_data(RSYNC + "home/", served, "main") == GiveTree(options, b"/srv/home/")
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -45,6 +45,17 @@ def test_a_directory_arrives_and_is_linked_the_second_time(stage: Stage, pair: P
     assert fetched.notes.unread == 0
 
 
+def test_what_the_client_excludes_does_not_leave_it(stage: Stage, pair: Pair) -> None:
+    config = pair.client.config
+    path = f'path = "{pair.sources.tree}"\n'
+    config.write_text(config.read_text().replace(path, f'{path}exclude = ["*.sh", "sub/empty/", "/a?newline"]\n'))
+    (stage.root / "v1").mkdir()
+    bring(stage, Method.RSYNC, "tree", stage.root / "v1")
+    left = {path.relative_to(pair.sources.tree) for path in pair.sources.tree.rglob("*")}
+    came = {path.relative_to(stage.root / "v1") for path in (stage.root / "v1").rglob("*")}
+    assert {str(path) for path in left - came} == {"sub/run.sh", "sub/empty", "a\nnewline"}
+
+
 def test_a_repository_arrives(stage: Stage, pair: Pair) -> None:
     bring(stage, Method.GIT, "project", stage.root / "kept.git")
     kept = git(stage.root / "kept.git", "rev-parse", f"{attempt_refs(REQUEST, 0)}refs/heads/master")
