@@ -46,10 +46,10 @@ class Tree:
 
         The member was checked (members.check): its path is relative and has no "." or ".." parts.
         """
-        parts = tuple(member.path.split(b"/"))
+        parts = _parts(member)
         if member.kind is Kind.FOLDER:
             self._folders.append(member)
-            self._enter(() if member.path == b"." else parts)
+            self._enter(parts)
             return
         folder = self._enter(parts[:-1])
         try:
@@ -59,9 +59,8 @@ class Tree:
 
     def finish(self) -> None:
         """Set modes and times of the folders, the deepest first. Call it when everything else is there."""
-        for member in sorted(self._folders, key=lambda folder: folder.path.count(b"/"), reverse=True):
-            parts = () if member.path == b"." else tuple(member.path.split(b"/"))
-            self._settle(self._enter(parts), member)
+        for member in sorted(self._folders, key=lambda folder: len(_parts(folder)), reverse=True):
+            self._settle(self._enter(_parts(member)), member)
 
     def _make(self, member: Member, content: Iterator[memoryview], folder: int, name: bytes) -> None:
         if member.kind is Kind.FILE:
@@ -115,6 +114,10 @@ class Tree:
         os.close(self._here)
         self._here, self._at = descriptor, parts
         return descriptor
+
+
+def _parts(member: Member) -> tuple[bytes, ...]:
+    return () if member.path == b"." else tuple(member.path.split(b"/"))
 
 
 def _step(folder: int, name: bytes, *, make: bool) -> int:

@@ -10,15 +10,30 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from fakes.streams import NOW, file, folder, hardlink, noise, request_id, store, symlink
+from fakes.streams import (
+    NOW,
+    carry,
+    claim_of,
+    entry_of,
+    file,
+    folder,
+    hardlink,
+    noise,
+    prepare,
+    request_id,
+    store,
+    symlink,
+)
 
 from bkcore import durable
 from bkcore.archive.entries import Entry
 from bkcore.archive.export import Conflict, Exported, Form, export_archive, export_name
+from bkcore.archive.ingest import ArchiveIntake
 from bkcore.archive.vault import Vault, pack_key
 from bkcore.errors import AlreadyThere, BkError, Damaged, Malformed, Missing, NoSpace, NothingMatched, Stopped
-from bkcore.flow import Never, Stop
+from bkcore.flow import Fetched, Never, Stop
 
 AWKWARD = [b"two words", b"line\nbreak", b"\xff\xfe", "bidi \u202e".encode(), b"n" * 200, b"esc\x1b[1m"]
 MEMBERS = [
@@ -217,6 +232,19 @@ def test_it_is_durable_before_it_is_seen(
         assert steps == ["_sync_all", "_rename", "_sync"]
     else:  # the file, then what describes it, then its name
         assert steps == ["_sync", "_rename", "_sync", "_rename", "_sync"]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_what_is_not_the_claimed_stream_is_not_exported(tmp_path: Path, dest: Path, form: Form) -> None:
+    prepared = prepare(tmp_path / "out", MEMBERS)
+    path = tmp_path / "out" / "manifest"
+    path.write_bytes(path.read_bytes().replace(prepared.stream_sha256.encode(), b"0" * 64))
+    claim = msgspec.structs.replace(claim_of(prepared), stream_sha256="0" * 64)
+    into = ArchiveIntake(tmp_path / "sftp", request_id(1), claim)
+    carry(tmp_path / "out", into)
+    with pytest.raises(Damaged, match="sha256"):
+        export(tmp_path, entry_of(into.finish(Fetched(0)), 1), dest, form)
+    assert os.listdir(dest) == []
 
 
 def test_a_folder_that_is_none_is_said(tmp_path: Path, entry: Entry) -> None:

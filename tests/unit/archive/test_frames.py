@@ -7,7 +7,7 @@ import random
 import pytest
 import zstandard
 from fakes.streams import noise
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bkcore.archive.frames import (
@@ -43,6 +43,7 @@ def cut(data: bytes, portions: list[int], params: Params = TINY) -> list[bytes]:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 3_000_000), st.lists(st.integers(1, 700_000), max_size=8), st.integers(0, 5))
+@example(3_000_000, [100_000] * 25, 1)
 def test_the_cuts_do_not_depend_on_how_the_bytes_came(size: int, portions: list[int], seed: int) -> None:
     data = noise(size, seed)
     frames = cut(data, portions)
@@ -129,6 +130,7 @@ def refused() -> dict[str, tuple[bytes, int]]:
         "no content size": (streamed, size),
         "a dictionary": (zstandard.ZstdCompressor(dict_data=dictionary).compress(plain), size),
         "a wide window": (wide_frame, 1 << 24),
+        "a stray bit in its header": (good[:4] + bytes([good[4] | 0x10]) + good[5:], size),
         "cut short": (good[:-1], size),
         "nothing": (b"", 0),
         "the magic alone": (good[:4], size),

@@ -391,9 +391,19 @@ def test_a_bomb_under_a_small_length_is_refused(liar: Liar, tmp_path: Path) -> N
         liar.deliver(tmp_path / "sftp", packs=packs)
 
 
-def test_nothing_of_a_lie_is_stored(liar: Liar, tmp_path: Path) -> None:
-    with pytest.raises(Malformed):
-        liar.deliver(tmp_path / "sftp", **liar.listing(b"no json\n"))
+def test_another_pack_of_the_same_size_is_refused(liar: Liar, tmp_path: Path) -> None:
+    (claim,) = liar.short.packs
+    with pytest.raises(Damaged, match="not the one"):
+        liar.deliver(tmp_path / "sftp", packs=(PackClaim(claim.size, "0" * 64),))
+
+
+@pytest.mark.parametrize("lie", ["a list that is none", "a frame that is nowhere"])
+def test_nothing_of_a_lie_is_stored(liar: Liar, tmp_path: Path, lie: str) -> None:
+    first, *rest = liar.whole
+    nowhere = liar.manifest_of([first._replace(id=b"?" * 32), *rest])
+    changes = liar.listing(b"no json\n") if lie == "a list that is none" else liar.claiming(nowhere)
+    with pytest.raises((Malformed, FramesNeeded)):
+        liar.deliver(tmp_path / "sftp", **changes)
     assert not list((tmp_path / "sftp").glob("packs/*/*"))
     assert not (tmp_path / "sftp" / "manifests").exists()
     assert staging(tmp_path / "sftp", request_id(1)).exists()

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,33 @@ def test_files_folders_and_links_become_what_they_were(into: Path) -> None:
 def test_folders_that_are_not_listed_are_made(into: Path) -> None:
     unpack(into, [file(b"a/b/c/f", b"x")])
     assert (into / "a/b/c/f").read_bytes() == b"x"
+
+
+@pytest.fixture
+def ordinary(tmp_path: Path) -> Iterator[Path]:
+    """A folder to unpack into as somebody without root's rights."""
+    made = Path(tempfile.mkdtemp())
+    user, root = 65534, os.geteuid() == 0
+    try:
+        if root:
+            os.chown(made, user, user)
+            os.setegid(user)
+            os.seteuid(user)
+        yield made / "into"
+    finally:
+        if root:
+            os.seteuid(0)
+            os.setegid(0)
+        remove_tree(made)
+
+
+def test_folders_that_nobody_may_enter_can_be_unpacked(ordinary: Path) -> None:
+    closed = [folder(b".", mode=0), folder(b"a", mode=0), folder(b"a/b", mode=0), file(b"a/b/f", b"x", mode=0)]
+    unpack(ordinary, closed)
+    for path in (ordinary, ordinary / "a", ordinary / "a/b"):
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0
+        assert os.stat(path).st_mtime_ns == TIME_NS
+        path.chmod(0o700)
 
 
 def test_very_deep_paths_work(into: Path) -> None:

@@ -10,6 +10,7 @@ from fakes.streams import NOW, file, noise, request_id, store
 
 from bkcore.archive import reader
 from bkcore.archive.entries import Entry
+from bkcore.archive.frames import Ref
 from bkcore.archive.index import Index
 from bkcore.archive.opened import open_archive
 from bkcore.archive.vault import Vault, pack_key
@@ -150,6 +151,16 @@ def test_a_damaged_frame_leaves_the_index_and_no_reindex_brings_it_back(tmp_path
     with opened(tmp_path) as vault:
         assert vault.locate(bad) is None
         assert not vault.has_pack(PACK, pack_file(tmp_path).stat().st_size, vault._footer(PACK)[1])
+
+
+def test_a_damaged_frame_stays_out_when_its_pack_is_read_again(tmp_path: Path, entry: Entry) -> None:
+    wanted = ids(tmp_path, entry)
+    with opened(tmp_path) as vault:
+        vault.mark_damaged([(wanted[1], PACK)], "x")
+        location = vault.locate(wanted[0])
+        assert location is not None
+        assert vault.second_try(Ref(wanted[0], location.frame.length), location)[0] is not None
+        assert vault.locate(wanted[1]) is None
 
 
 def test_a_fact_that_was_cut_off_from_the_index_is_believed_later(tmp_path: Path, entry: Entry) -> None:

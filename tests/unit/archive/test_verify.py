@@ -87,6 +87,16 @@ def test_every_flipped_byte_in_a_pack_is_found_and_named(tmp_path: Path) -> None
     assert verify(tmp_path, entry).ok
 
 
+def test_a_flipped_bit_that_no_decoder_minds_is_found_too(tmp_path: Path, entry: Entry) -> None:
+    """Bit 4 of a frame's descriptor means nothing: the plain bytes stay what they were."""
+    path = pack_file(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + bytes([data[4] ^ 0x10]) + data[5:])
+    report = verify(tmp_path, entry)
+    assert len(report.damages) == 2
+    assert f"{PACK} at 0" in report.damages[0]
+
+
 def test_every_truncated_length_of_a_pack_is_found(tmp_path: Path) -> None:
     entry = store(tmp_path, 1, [file(b"small", noise(3000))])
     data = pack_file(tmp_path).read_bytes()
