@@ -7,7 +7,6 @@ the newest version, so that `git clone` of the folder gives that.
 
 import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -203,8 +202,8 @@ def _claim_again(path: Path, label: str) -> Path:
 
 
 def _is_nobodys(path: Path) -> bool:
-    """A folder that a crash left before anybody's name was in it."""
-    return not os.listdir(path)
+    """A folder that a crash left before anybody's name, and so any repository, was in it."""
+    return not (path / OWNER).exists() and not (path / "HEAD").exists()
 
 
 def _slug(basename: bytes) -> str:
@@ -227,7 +226,7 @@ def _clear_leftovers(repository: Path) -> None:
 
     Nobody else works here: a client has one worker.
     """
-    for lock in (*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")):
+    for lock in (*repository.glob("*.lock"), *repository.glob(".*.tmp"), *(repository / "refs").rglob("*.lock")):
         lock.unlink()
     for half in (repository / "objects" / "pack").glob("tmp_*"):
         half.unlink()

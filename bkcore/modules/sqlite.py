@@ -19,7 +19,7 @@ _PAUSE = 0.01
 # A writer makes the copy begin again. After so many steps that brought nothing new it is made in one step, which holds
 # writers off meanwhile (not those of a database in WAL mode).
 _LOST_STEPS = 20
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 1.0
 _CHUNK = 1 << 20
 
 

@@ -74,6 +74,7 @@ class Git:
             work = _Work(order, line, into, Watch(order.limits, stop, order.remote.name), tell)
             head, sha256 = work.look()
             _make(into, sha256=sha256)
+            work.check_kind(sha256=sha256)
             before = size_of_objects(into)
             work.clear()
             work.fetch(before)
@@ -103,6 +104,15 @@ class _Work:
                 head = match[1] if match else head
                 sha256 = sha256 or text.find(b"\t") == 64
         return head, sha256
+
+    def check_kind(self, *, sha256: bool) -> None:
+        """Damaged when the repository was made anew there with names of another length: both cannot be kept in one."""
+        kept = b"objectformat = sha256" in (self.into / "config").read_bytes().lower()
+        if kept is not sha256 and (self.order.scratch / "out").stat().st_size:
+            hint = "back the new repository up under another name, so that the old versions stay readable"
+            raise Damaged(
+                f"{self.order.remote.name}: {self.order.what} has another kind of object names now", hint=hint
+            )
 
     def clear(self) -> None:
         """Drop what an earlier fetch of the same attempt left: its refs may stand in the way of new ones."""

@@ -129,6 +129,27 @@ def test_a_folder_that_becomes_a_link_leads_nowhere(tree: Path, work: Workspace,
     assert stream.close().unread == 1
 
 
+def test_a_file_that_becomes_a_link_leads_nowhere(
+    tree: Path, work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    real = os.stat
+
+    def stat_and_swap(name: bytes, **how: object) -> os.stat_result:
+        found = real(name, **how)  # type: ignore[arg-type]
+        if name == b"-rf":
+            (tree / "-rf").unlink()
+            (tree / "-rf").symlink_to(tmp_path / "secret")
+        return found
+
+    stream = stream_of(tree, work)
+    monkeypatch.setattr("bkcore.modules.tree.os.stat", stat_and_swap)
+    found, notes = read(stream)
+    monkeypatch.undo()
+    assert b"-rf" not in found
+    assert notes.unread == 1
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_what_cannot_be_read_is_counted_and_named(tree: Path, work: Workspace) -> None:
     (tree / "-rf").chmod(0)

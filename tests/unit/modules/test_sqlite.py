@@ -13,7 +13,7 @@ from bkcore.config import Duration
 from bkcore.errors import SourceFailed, Stopped
 from bkcore.flow import Kind, Never, Notes
 from bkcore.modules import MODULES, Source, Workspace
-from bkcore.modules.sqlite import SqliteOptions
+from bkcore.modules.sqlite import _LOST_STEPS, SqliteOptions, _Copying, _InOneStep
 from bkcore.state import Method
 
 SQLITE = MODULES["sqlite"]
@@ -92,6 +92,14 @@ def test_the_copy_is_consistent_while_another_process_writes(tmp_path: Path, wor
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
         assert database.execute("select sum(pounds) from account").fetchone() == (1000,)
         assert before <= database.execute("select written from counter").fetchone()[0] <= after
+
+
+def test_a_copy_that_writers_set_back_again_and_again_is_made_in_one_step(tmp_path: Path, work: Workspace) -> None:
+    copying = _Copying(source_of(tmp_path / "x"), tmp_path / "copy", work.stop)
+    for remaining in (900, 800, 700, *([900] * _LOST_STEPS)):
+        copying._step(0, remaining, 1000)
+    with pytest.raises(_InOneStep):
+        copying._step(0, 900, 1000)
 
 
 def test_a_quiet_database_gives_the_same_bytes_twice(tmp_path: Path, work: Workspace) -> None:

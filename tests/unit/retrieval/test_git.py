@@ -87,6 +87,19 @@ def test_a_repository_with_names_of_the_other_kind_is_taken_too(stage: Stage, or
     assert len(refs(into, REFS)["refs/heads/master"]) == 64
 
 
+def test_a_repository_made_anew_with_names_of_the_other_kind_says_so(stage: Stage, origin: Path) -> None:
+    bring(stage)
+    subprocess.run(["rm", "-rf", str(origin)], check=True)
+    origin.mkdir()
+    git(origin, "init", "-q", "--bare", "--object-format=sha256")
+    bring(stage, attempt=1)
+    tree = written(origin, "tree", b"")
+    commit = git(origin, "-c", "user.name=x", "-c", "user.email=x", "commit-tree", "-m", "x", tree).strip()
+    git(origin, "update-ref", "refs/heads/master", commit)
+    with pytest.raises(Damaged, match="another kind of object names"):
+        bring(stage, attempt=2)
+
+
 @pytest.mark.parametrize("size", [0, 5, 100, 300, 700])
 def test_a_cut_line_can_be_followed_by_another_try(stage: Stage, origin: Path, line: DataLine, size: int) -> None:
     line.cut_after = size

@@ -84,6 +84,15 @@ def test_a_cut_line_is_gone_on_from_where_it_was(stage: Stage, sink: Files, line
     assert len(sink.came) == 3
 
 
+def test_what_is_here_does_not_come_over_the_line_again(
+    stage: Stage, sink: Files, outbox: Path, line: DataLine
+) -> None:
+    (sink.folder / "pack-0000").write_bytes((outbox / "pack-0000").read_bytes()[:2_500_000])
+    line.cut_after = 1_000_000
+    fetched, _ = bring(stage, sink)
+    assert fetched.bytes == 500_100
+
+
 def test_a_partial_that_is_longer_than_the_file_is_begun_again(stage: Stage, sink: Files, outbox: Path) -> None:
     (sink.folder / "manifest").write_bytes(b"x" * 200)
     sink.expected["manifest"] = (sink.expected["manifest"][0], 1000)
