@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import IO
 
 # The first letter: what happens; the second: what it is; nine more: what differs. See %i in rsync(1).
-_ITEM = re.compile(rb"[<>ch.][fdLDS][-.+? a-zA-Z]{9} (.+)")
+_ITEM = re.compile(rb"([<>ch.])([fdLDS])([-.+? a-zA-Z]{9}) (.+)", re.DOTALL)
 _ESCAPE = re.compile(rb"\\#([0-3][0-7]{2})")
 _PROGRESS = re.compile(rb"\r\s*([0-9]+)\s+[0-9]+%")
 _RECEIVED = re.compile(rb"Total bytes received: ([0-9]+)")
@@ -17,11 +17,12 @@ _LONGEST_LINE = 64 * 1024
 class Item:
     """One name of the transfer. kind: "f" file, "d" folder, "L" symlink, "D" device, "S" FIFO or socket.
 
-    path: relative bytes; b"." for the top.
+    path: relative bytes; b"." for the top. same: it is as in the older version, and was not sent.
     """
 
     kind: str
     path: bytes
+    same: bool = False
 
 
 def items(output: IO[bytes]) -> Iterator[Item]:
@@ -29,8 +30,9 @@ def items(output: IO[bytes]) -> Iterator[Item]:
     for line in lines(output):
         match = _ITEM.fullmatch(line)
         if match is not None:
-            path = unescape(match[1])
-            yield Item(chr(line[1]), path.rstrip(b"/") if line[1:2] == b"d" else path)
+            path = unescape(match[4])
+            same = match[1] == b"." and not match[3].strip(b" .")
+            yield Item(match[2].decode(), path.rstrip(b"/") if match[2] == b"d" else path, same)
 
 
 def lines(output: IO[bytes]) -> Iterator[bytes]:

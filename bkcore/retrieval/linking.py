@@ -23,14 +23,14 @@ _EVERY = 1000
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """links: how many were made. missing: how many that rsync named are in neither folder."""
+    """links: how many were made. missing: how many that rsync named did not arrive and are not as in base."""
 
     links: int
     missing: int
 
 
 def link_unchanged(items: Iterable[Item], base: Path | None, into: Path, stop: Stop) -> Linked:
-    """Give `into` every file and symlink of the items that it lacks, from base. Times of folders stay as they were."""
+    """Give `into` every unchanged file and symlink that it lacks, from base. Times of folders stay as they were."""
     links = missing = 0
     with _Pair(base, into) as pair:
         for number, item in enumerate(items):
@@ -64,17 +64,24 @@ class _Pair:
             os.close(self._top_of_base)
 
     def bring(self, item: Item) -> bool | None:
-        """True: linked now. False: it is there. None: it is in neither."""
+        """True: linked now. False: it is there. None: it is missing."""
         folder, _, name = item.path.rpartition(b"/")
         self._enter(folder)
         if self._into is None:
             return None
         if _kind(self._into, name) is not None:
             return False
-        if item.kind == "d" or self._base is None or _kind(self._base, name) not in (stat.S_IFREG, stat.S_IFLNK):
+        if not item.same or item.kind == "d" or self._base is None or _kind(self._base, name) != stat.S_IFREG:
             return None
         os.link(name, name, src_dir_fd=self._base, dst_dir_fd=self._into, follow_symlinks=False)
         return True
+
+    def drop(self, path: bytes) -> None:
+        """Take one away; that it is not there is fine."""
+        folder, _, name = path.rpartition(b"/")
+        self._enter(folder)
+        if self._into is not None and _kind(self._into, name) == stat.S_IFREG:
+            os.unlink(name, dir_fd=self._into)
 
     def _enter(self, folder: bytes) -> None:
         if folder == self._folder:
@@ -117,3 +124,10 @@ def _walk(top: int, folder: bytes) -> int | None:
             os.close(here)
         here = below
     return here
+
+
+def drop(names: Iterable[bytes], into: Path) -> None:
+    """Take files away that arrived and are not what was sent."""
+    with _Pair(None, into) as pair:
+        for name in names:
+            pair.drop(name)

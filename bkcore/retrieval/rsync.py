@@ -8,6 +8,7 @@ Never passed: -X, -A, --devices, --specials, --trust-sender.
 """
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bkcore import ssh
@@ -15,7 +16,7 @@ from bkcore.errors import BkError, Cut, Damaged, Gone, Stalled
 from bkcore.flow import Fetched, Notes, Progress, Sink, Stop
 from bkcore.retrieval import itemized
 from bkcore.retrieval.base import Fetch, reach
-from bkcore.retrieval.linking import Linked, link_unchanged
+from bkcore.retrieval.linking import Linked, drop, link_unchanged
 from bkcore.retrieval.supervise import Ended, Watch, local_failure, supervise
 from bkcore.safe import safe
 
@@ -38,12 +39,48 @@ _ALWAYS = (
 # Exit codes of rsync(1).
 _OK, _PROTOCOL, _UNSUPPORTED, _PARTIAL, _VANISHED, _TIMEOUT = 0, 2, 4, 23, 24, 30
 _REJECTED = re.compile(rb"ABORTING due to|rejecting (?:unrequested )?file-list name|unsafe pathname", re.IGNORECASE)
-_UNREAD = re.compile(rb"^rsync: (?:\[\w+\] )?(?!.*has vanished).*(?:failed|denied).*$", re.MULTILINE)
-_VANISHED_LINE = re.compile(rb"^file has vanished: .*$", re.MULTILINE)
-_SKIPPED_LINE = re.compile(rb"^skipping non-regular file .*$")
+_UNREAD = re.compile(rb"(?:rsync|ERROR): .*(?:failed|denied).*")
+_VANISHED_LINE = re.compile(rb"(?:rsync: )?file has vanished: .*")
+_SKIPPED_LINE = re.compile(rb"skipping non-regular file .*")
+# What --partial leaves under the file's own name even then, whatever this line says of it.
+_UNVERIFIED = re.compile(rb"ERROR: (.*) failed verification -- update \w+.*")
+_FIGURES = (b"Number of ", b"Total ", b"Literal ", b"Matched ")
 
 _MOST_NOTES = 50
 _TAIL = 8192
+
+
+@dataclass(slots=True)
+class _Said:
+    """What rsync complained about and mentioned, read from its whole output."""
+
+    unread: int = 0
+    vanished: int = 0
+    unverified: list[bytes] = field(default_factory=list)
+    figures: list[bytes] = field(default_factory=list)
+    notes: list[bytes] = field(default_factory=list)
+    more: int = 0
+
+    def hear(self, line: bytes) -> None:
+        """One line of either stream."""
+        if found := _UNVERIFIED.fullmatch(line):
+            self.unverified.append(itemized.unescape(found[1]))
+        if _UNREAD.fullmatch(line):
+            self.unread += 1
+        elif _VANISHED_LINE.fullmatch(line):
+            self.vanished += 1
+        elif not _SKIPPED_LINE.fullmatch(line):
+            self.figures += [line] if line.startswith(_FIGURES) else []
+            return
+        if len(self.notes) < _MOST_NOTES:
+            self.notes.append(line)
+        else:
+            self.more += 1
+
+    def lines(self) -> tuple[str, ...]:
+        """The notes, for a person."""
+        more = (f"and {self.more} more",) if self.more else ()
+        return (*(safe(line, 300) for line in self.notes), *more)
 
 
 class Rsync:
@@ -54,11 +91,22 @@ class Rsync:
         if not isinstance(into, Path):
             raise TypeError("method rsync brings a directory into a folder")
         ended = _transfer(order, into, tell, Watch(order.limits, stop, order.remote.name))
+        said = _heard(order)
+        drop(said.unverified, into)
         with ended.out.open("rb") as output:
             linked = link_unchanged(itemized.items(output), order.base, into, stop)
-        figures, notes = _said(ended)
-        order.log(ended.err + b"\n".join(figures) + b"\n")
-        return Fetched(itemized.received(b"\n".join(figures)), _judge(order, ended, linked, notes))
+        figures = b"\n".join(said.figures)
+        order.log(ended.err + figures + b"\n")
+        return Fetched(itemized.received(figures), Notes(_unread(order, ended, linked, said), said.lines()))
+
+
+def _heard(order: Fetch) -> _Said:
+    said = _Said()
+    for name in ("err", "out"):
+        with (order.scratch / name).open("rb") as output:
+            for line in itemized.lines(output):
+                said.hear(line)
+    return said
 
 
 def _transfer(order: Fetch, into: Path, tell: Progress, watch: Watch) -> Ended:
@@ -106,29 +154,13 @@ def _failure(order: Fetch, ended: Ended) -> BkError:
     return local_failure(name, "rsync", ended) or ssh.failure(order.remote, ended.status, ended.err)
 
 
-def _judge(order: Fetch, ended: Ended, linked: Linked, notes: list[bytes]) -> Notes:
-    """What a person should know. A name that rsync said and nobody has is no small thing unless rsync said so too."""
-    unread = _UNREAD.findall(ended.err)
+def _unread(order: Fetch, ended: Ended, linked: Linked, said: _Said) -> int:
+    """How many things could not be had. A name that rsync said and nobody has is no small thing unless it said so."""
     if ended.status == _OK and linked.missing:
         raise Cut(f"{order.remote.name}: {linked.missing} names of {order.what} did not arrive")
-    vanished = _VANISHED_LINE.findall(ended.err)
-    count = max(len(unread), linked.missing - len(vanished), 1) if ended.status == _PARTIAL else 0
-    said = [*unread, *vanished, *notes]
-    more = [f"and {len(said) - _MOST_NOTES} more"] if len(said) > _MOST_NOTES else []
-    return Notes(count, (*(safe(line, 300) for line in said[:_MOST_NOTES]), *more))
-
-
-def _said(ended: Ended) -> tuple[list[bytes], list[bytes]]:
-    """The closing figures, and the notes about what was skipped, from rsync's output."""
-    figures: list[bytes] = []
-    notes: list[bytes] = []
-    with ended.out.open("rb") as output:
-        for line in itemized.lines(output):
-            if _SKIPPED_LINE.fullmatch(line):
-                notes.append(line)
-            elif line.startswith((b"Number of ", b"Total ", b"Literal ", b"Matched ")):
-                figures.append(line)
-    return figures, notes
+    if ended.status != _PARTIAL:
+        return 0
+    return said.unread or max(linked.missing - said.vanished, 1)
 
 
 def _has_top(path: Path) -> bool:

@@ -36,6 +36,11 @@ def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
     received(data)
 
 
+def test_only_what_was_neither_sent_nor_changed_is_the_same() -> None:
+    output = b".f          a\n.L          b\n>f+++++++++ c\n.f...p..... d\n.d..t...... e/\ncL+++++++++ f\n"
+    assert [item.path for item in items(io.BytesIO(output)) if item.same] == [b"a", b"b"]
+
+
 def test_the_last_progress_counts() -> None:
     assert progress(b"\r     6  20%  1kB/s 0:00:00\r    1234567  99%  1kB/s\n") == 1234567
     assert progress(b"") == 0

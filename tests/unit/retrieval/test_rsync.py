@@ -267,18 +267,40 @@ def test_a_refusal_says_what_the_gate_said(stage: Stage, source: Path, line: Dat
         bring(stage, "v1")
 
 
-@pytest.mark.parametrize(("old", "new"), [(b"AA", b".."), (b"AA/evil", b"/A/evil"), (b"AA/evil", b"A/../ev")])
+@pytest.mark.parametrize(("old", "new"), [(b"AA", b".."), (b"AA", b"/A"), (b"evil", b"../e"), (b"evil", b"/../")])
 def test_names_that_lead_elsewhere_are_refused(
     stage: Stage, source: Path, line: DataLine, old: bytes, new: bytes
 ) -> None:
     (source / "AA").mkdir()
     (source / "AA" / "evil").write_text("evil")
-    outside = stage.root / "evil"
     line.change = replacing(old, new)
-    with pytest.raises(BkError):
+    with pytest.raises(Damaged, match="leads elsewhere"):
         bring(stage, "v1")
-    assert not outside.exists()
-    assert {path.name for path in stage.root.iterdir()} <= {"key", "source", "v1"}
+    assert {path.name for path in stage.root.iterdir()} == {"key", "source", "v1"}
+
+
+def test_an_older_version_of_what_could_not_be_had_is_not_taken_for_it(
+    stage: Stage, source: Path, line: DataLine
+) -> None:
+    (source / "big").write_bytes(b"older")
+    first, _ = bring(stage, "v1")
+    before = tree(first)
+    (source / "big").write_bytes(b"abcdefgh" * 1000)
+    line.change = replacing(b"abcdefgh", b"abcdefgX")
+    second, fetched = bring(stage, "v2", first)
+    assert not (second / "big").exists()
+    assert (second / "sub" / "deep").stat().st_nlink == 2
+    assert fetched.notes.unread == 1
+    assert tree(first) == before
+
+
+def test_content_that_changes_on_its_way_is_not_taken(stage: Stage, source: Path, line: DataLine) -> None:
+    (source / "big").write_bytes(b"abcdefgh" * 1000)
+    line.change = replacing(b"abcdefgh", b"abcdefgX")
+    target, fetched = bring(stage, "v1")
+    assert not (target / "big").exists()
+    assert fetched.notes.unread == 1
+    assert "failed verification" in fetched.notes.lines[0]
 
 
 def test_a_link_today_and_a_path_through_it_tomorrow_write_nothing_elsewhere(
@@ -320,8 +342,8 @@ def test_a_name_of_the_output_that_leads_out_of_the_folder_links_nothing(stage: 
         (tmp_path / name).mkdir()
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(Damaged):
-        link_unchanged([Item("f", b"../secret")], tmp_path / "base", tmp_path / "into", Never())
+        link_unchanged([Item("f", b"../secret", same=True)], tmp_path / "base", tmp_path / "into", Never())
     (tmp_path / "base" / "way").symlink_to(tmp_path)
-    linked = link_unchanged([Item("f", b"way/secret")], tmp_path / "base", tmp_path / "into", Never())
+    linked = link_unchanged([Item("f", b"way/secret", same=True)], tmp_path / "base", tmp_path / "into", Never())
     assert linked.links == 0
     assert linked.missing == 1
