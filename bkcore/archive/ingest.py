@@ -7,13 +7,13 @@ same folder. What is stored at last are files moved from there, so nothing is wr
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 
 from bkcore import durable
-from bkcore.archive import manifest
+from bkcore.archive import manifest, reader
 from bkcore.archive.delivery import check_claim, check_pack, check_short
 from bkcore.archive.entries import ArchiveDetail
 from bkcore.archive.frames import Ref
@@ -25,7 +25,7 @@ from bkcore.archive.store import LARGEST_CREATED
 from bkcore.archive.vault import Vault, pack_key, system_clock
 from bkcore.errors import AlreadyThere, Damaged, FramesNeeded, Malformed
 from bkcore.flow import Fetched, Never, Stop, Wanted, check_stop
-from bkcore.request import ArchiveClaim
+from bkcore.request import ArchiveClaim, is_id
 
 _PART = ".part"
 _LOOKED_UP = 500
@@ -34,7 +34,8 @@ _LOOKED_UP = 500
 class ArchiveIntake:
     """An Intake (see there), and the Sink that it is written through. finish() or abandon() must be called.
 
-    folder: data/<client>/sftp. request: its id. claim: what it says of the archive.
+    folder: data/<client>/sftp. request: its id. claim: what it says of the archive. full: read also those frames again
+    that are stored already, instead of relying on their last check.
     """
 
     base: Path | None = None
@@ -48,7 +49,11 @@ class ArchiveIntake:
         caps: Caps | None = None,
         clock: Callable[[], datetime] = system_clock,
         stop: Stop | None = None,
+        full: bool = False,
     ) -> None:
+        if not is_id(request):
+            raise Malformed(f"{request!r} is not an id")
+        self._full = full
         self._request = request
         self._claim = claim
         self._caps = caps or Caps()
@@ -109,8 +114,10 @@ class ArchiveIntake:
         self._present([self._brought, self._vault], whole)
         self._store(short)
         # Cleaning may have run meanwhile: what the version needs must be in the store itself now.
-        needed = chain(short.manifest_refs(), short.member_refs(), whole)
-        oldest = self._present([self._vault], needed)
+        needed = [*short.manifest_refs(), *short.member_refs()]
+        if self._full:
+            self._reread(chain(needed, whole))
+        oldest = self._present([self._vault], chain(needed, whole))
         kept = self._vault.put_manifest(manifest.encode(short))
         self._brought.close()
         durable.remove_tree(self._staging)
@@ -119,9 +126,9 @@ class ArchiveIntake:
             size=short.size,
             new_bytes=sum(pack.size for pack in short.packs),
             oldest_check=datetime.fromtimestamp(oldest, UTC),
-            partial=fetched.notes.unread,
+            partial=short.unread + fetched.notes.unread,
             detail=ArchiveDetail(manifest=kept, stream_sha256=short.stream_sha256),
-            notes=fetched.notes.lines,
+            notes=(*short.notes, *fetched.notes.lines),
         )
 
     def _part(self, name: str) -> Path:
@@ -207,6 +214,16 @@ class ArchiveIntake:
             raise _need(missing)
         return oldest
 
+    def _reread(self, refs: Iterable[Ref]) -> None:
+        """Check frames where they are stored. FramesNeeded: some are damaged; they leave the index."""
+        bad: list[tuple[bytes, str]] = []
+        for window in _windows(refs):
+            check_stop(self._stop)
+            found = [(piece, piece.location) for piece in reader.pieces(self._vault, window)]
+            self._vault.mark_good((p.ref.id, at.pack) for p, at in found if at is not None and not p.fault)
+            bad += ((p.ref.id, at.pack) for p, at in found if at is not None and p.fault)
+        self._vault.mark_damaged(bad, "found when it was needed by a new archive")
+
     def _store(self, short: Short) -> None:
         """Move the packs into the store; those that an earlier attempt moved are there already."""
         for number, claim in enumerate(short.packs):
@@ -223,6 +240,14 @@ def staging(folder: Path, request: str) -> Path:
 def discard(folder: Path, request: str) -> None:
     """Drop what was brought of a request that will not be tried again. Nothing there is fine."""
     durable.remove_tree(staging(folder, request))
+
+
+def sweep(folder: Path, wanted: Container[str]) -> None:
+    """Drop what was brought of requests that are none of the wanted ones, and what removals left half done."""
+    with contextlib.suppress(FileNotFoundError):
+        for found in list((folder / "incomplete").iterdir()):
+            if found.name not in wanted:
+                durable.remove_tree(found)
 
 
 def _need(missing: Iterable[bytes]) -> FramesNeeded:

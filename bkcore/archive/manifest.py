@@ -23,6 +23,9 @@ FORMAT = 1
 # An archive's padding and closing blocks make a tar stream of nothing this long.
 SMALLEST = 1024
 
+MOST_NOTES = 100
+LONGEST_NOTE = 500
+
 _HEAD = re.compile(rb"bk-manifest 1 (\d{1,8}) (\d{1,8}) (\d{1,8}) (\d{1,16}) (\d{1,12})\n")
 _LONGEST_HEAD = 80
 _ENTRY = struct.Struct(">32sI")
@@ -101,6 +104,7 @@ class Short(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """The short manifest. params: of the stream. inner: of the manifest and the list of members.
 
     manifest, members: their frames as (id in hex, length). size, stream_sha256: of the stream, the latter as claimed.
+    unread, notes: what could not be read, counted and in words; a client's own word, like the rest.
     """
 
     format: int = FORMAT
@@ -111,6 +115,8 @@ class Short(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     manifest: tuple[tuple[str, int], ...]
     members: tuple[tuple[str, int], ...]
     packs: tuple[PackClaim, ...]
+    unread: int = 0
+    notes: tuple[str, ...] = ()
 
     def manifest_refs(self) -> list[Ref]:
         """The frames of the canonical manifest."""
@@ -151,6 +157,8 @@ def _check(short: Short) -> None:
         raise Malformed(f"a manifest of format {short.format} is not known here")
     short.params.check()
     short.inner.check()
+    if not 0 <= short.unread < 1 << 53 or len(short.notes) > MOST_NOTES or any(map(_is_long, short.notes)):
+        raise Malformed("the short manifest's notes are too many or too long")
     names = [name for name, _ in short.manifest + short.members]
     names += [pack.footer for pack in short.packs] + [short.stream_sha256]
     if not all(map(_SHA256.fullmatch, names)):
@@ -159,3 +167,7 @@ def _check(short: Short) -> None:
         raise Malformed("the short manifest lists no frames, or an empty pack")
     short.inner.check_lengths(length for _, length in short.manifest)
     short.inner.check_lengths(length for _, length in short.members)
+
+
+def _is_long(note: str) -> bool:
+    return len(note) > LONGEST_NOTE

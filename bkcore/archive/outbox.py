@@ -16,6 +16,7 @@ from bkcore.archive.pack import PackWriter, smallest
 from bkcore.durable import write_synced
 from bkcore.errors import NoSpace
 from bkcore.flow import Notes, Progress, Stop, Stream, check_stop
+from bkcore.safe import safe
 
 MANIFEST = "manifest"
 BASE = "base"
@@ -184,6 +185,8 @@ def _finish(work: _Preparation, packs: _Packs, folder: Path) -> Prepared:
         manifest=manifest.hex_refs(work.manifest),
         members=manifest.hex_refs(work.members),
         packs=tuple(packs.done),
+        unread=work.notes.unread,
+        notes=tuple(safe(note, manifest.LONGEST_NOTE) for note in work.notes.lines[: manifest.MOST_NOTES]),
     )
     write_synced(folder / BASE, bases.encode(work.seen))
     write_synced(folder / MANIFEST, manifest.encode(short))

@@ -22,7 +22,8 @@ from bkcore.archive.rereading import reread_file, reread_folder
 from bkcore.archive.snapshot_check import verify_snapshot
 from bkcore.archive.snapshot_export import snapshot_members, unpack_snapshot
 from bkcore.archive.suspects import suspects
-from bkcore.archive.vault import Vault
+from bkcore.archive.vault import Vault, system_clock
+from bkcore.archive.verdicts import Verdicts
 from bkcore.archive.verify import Report, verify_archive
 from bkcore.flow import Member, Progress, Stop, check_stop
 from bkcore.state import Method
@@ -53,10 +54,20 @@ class Shelf:
 
     def suspects(self, entries: Iterable[Entry], *, ours: bool) -> frozenset[str]:
         """The ids of those that are known to be damaged without reading them. ours: we may open the archives' index."""
-        return suspects(self._folder, entries, self.vault if ours else None)
+        entries = list(entries)
+        verdicts = Verdicts(self._folder).all()
+        # An archive may have been healed since by a newer one; of the others the last verify's word stands.
+        others = {entry.id for entry in entries if entry.method is not Method.SFTP}
+        found = {name for name, verdict in verdicts.items() if not verdict.ok and name in others}
+        return suspects(self._folder, entries, self.vault if ours else None) | found
 
     def verify(self, entry: Entry, *, tell: Progress, stop: Stop) -> Report:
-        """Read a version again, all of it. Damage is told, not raised. Stopped."""
+        """Read a version again, all of it, and write down what was found. Damage is told, not raised. Stopped."""
+        report = self._read(entry, tell, stop)
+        Verdicts(self._folder).record(entry, report, system_clock())
+        return report
+
+    def _read(self, entry: Entry, tell: Progress, stop: Stop) -> Report:
         match entry.method:
             case Method.SFTP:
                 return verify_archive(self.vault(), entry, tell=tell, stop=stop)

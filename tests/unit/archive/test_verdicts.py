@@ -1,6 +1,6 @@
 """What the last verify found stays known."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,8 +8,11 @@ from fakes.streams import NOW, entry_of, request_id
 
 from bkcore.archive.entries import ArchiveDetail, Detail, Entry, RepositoryDetail, SnapshotDetail
 from bkcore.archive.intake import Kept
+from bkcore.archive.listed import path_of
+from bkcore.archive.shelf import Shelf
 from bkcore.archive.verdicts import Verdicts
 from bkcore.archive.verify import Report
+from bkcore.flow import Never
 
 NONE = "0" * 64
 DETAILS: list[Detail] = [
@@ -58,3 +61,16 @@ def test_a_verdict_that_cannot_be_read_is_none(tmp_path: Path) -> None:
 def test_the_same_verdict_twice_is_one(tmp_path: Path) -> None:
     verdicts, version = Verdicts(tmp_path), entry(1)
     assert verdicts.record(version, GOOD, NOW) == verdicts.record(version, GOOD, NOW) == verdicts.last(version)
+
+
+def test_what_the_last_verify_found_bad_is_suspect_until_the_next_one(tmp_path: Path) -> None:
+    shelf, version = Shelf(tmp_path), entry(1, DETAILS[1])
+    listed = path_of(tmp_path / "rsync", NONE)
+    listed.parent.mkdir(parents=True)
+    listed.write_bytes(b"")
+    (tmp_path / "rsync" / "home" / "x").mkdir(parents=True)
+    assert shelf.suspects([version], ours=True) == frozenset()
+    assert not shelf.verify(version, tell=lambda _: None, stop=Never()).ok
+    assert shelf.suspects([version], ours=True) == {version.id}
+    Verdicts(tmp_path).record(version, GOOD, datetime.now(UTC) + timedelta(seconds=1))
+    assert shelf.suspects([version], ours=True) == frozenset()
