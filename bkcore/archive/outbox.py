@@ -4,6 +4,7 @@
 ids of all frames, for the time when the server has them; it is not fetched).
 """
 
+import contextlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from bkcore.archive.frames import Compressor, Cutter, Packed, Params, Ref, Strea
 from bkcore.archive.manifest import Frames, PackClaim, Short
 from bkcore.archive.pack import PackWriter, smallest
 from bkcore.durable import write_synced
-from bkcore.errors import NoSpace
+from bkcore.errors import BkError, NoSpace
 from bkcore.flow import Notes, Progress, Stop, Stream, check_stop
 from bkcore.safe import safe
 
@@ -64,9 +65,11 @@ def write_archive(
             for frame, data in batch:
                 packs.add(frame, data)
         packs.close()
-    finally:
+    except BaseException:
         packs.abort()
-        work.close()
+        with contextlib.suppress(BkError):  # that what was ended in the middle did not end well is no news
+            work.close()
+        raise
     return _finish(work, packs, folder)
 
 

@@ -111,7 +111,8 @@ def test_a_member_that_may_not_be_makes_no_archive(tmp_path: Path) -> None:
 
 
 def test_it_stops_when_it_is_asked_to(tmp_path: Path) -> None:
-    stream = MemoryStream([file(b"%d" % number, noise(200_000, number)) for number in range(40)])
+    """And says that, not that the program that was ended for it has failed."""
+    stream = MemoryStream([file(b"%d" % number, noise(200_000, number)) for number in range(40)], fails=True)
     with pytest.raises(Stopped):
         write(stream, tmp_path / "out", stop=Stopping(2))
     assert stream.closed == 1
