@@ -143,7 +143,7 @@ class Receipt(_Body, frozen=True):
     stored: Stored | None = None
 
 
-class Outcome(_Body):
+class Outcome(_Body, frozen=True):
     """The body of an F or E file: the request (or wish) as it was, and the receipt that ended it."""
 
     id: str

@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from fakes.data_line import stand_in_remote
 
@@ -45,16 +46,16 @@ class Keeper:
             return SnapshotIntake(self.folder(method), label, identity, attempt, clock=lambda: self.now)
         return RepositoryIntake(self.folder(method), label, basename, identity, attempt, clock=lambda: self.now)
 
-    def fetch(self, method: Method, label: str, intake, attempt: int = 0, **more: object) -> Fetched:  # type: ignore[no-untyped-def]
+    def fetch(self, method: Method, label: str, intake, attempt: int = 0, **more: Any) -> Fetched:  # type: ignore[no-untyped-def]
         with tempfile.TemporaryDirectory(prefix="bk-") as scratch:
             remote = stand_in_remote(self.root)
             limits = Limits(60, 30, 0)
             order = Fetch(
                 request_id(self.count), remote, label, limits, intake.base, Path(scratch), self.said.append, attempt
             )
-            return METHODS[method].fetch(replace(order, **more), intake.target, print, Never())  # type: ignore[arg-type]
+            return METHODS[method].fetch(replace(order, **more), intake.target, print, Never())
 
-    def keep(self, method: Method, label: str, basename: bytes = b"x", unread: int = 0, **more: object) -> Entry:
+    def keep(self, method: Method, label: str, basename: bytes = b"x", unread: int = 0, **more: Any) -> Entry:
         """One whole run."""
         self.count += 1
         self.now += timedelta(days=1)

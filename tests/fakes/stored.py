@@ -35,6 +35,7 @@ def store(
 ) -> list[Entry]:
     """Versions of one source, one a day from 1 November 2026, 10:00:00 UTC. roots: what names their contents."""
     entries = Entries(home / "data" / client)
+    named = path_fields(path)
     made = []
     for day, root in enumerate(roots, 1):
         at = datetime(2026, 11, day, 10, tzinfo=UTC)
@@ -54,7 +55,8 @@ def store(
             oldest_check=at,
             detail=DETAILS[method],
             partial=partial,
-            **path_fields(path),
+            path=named.get("path", ""),
+            path_b64=named.get("path_b64", ""),
         )
         _lay(home / "data" / client / method, entry)
         entries.create(entry)

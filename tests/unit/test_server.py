@@ -236,7 +236,12 @@ def test_input_is_held_back_while_the_program_does_not_read() -> None:
         read, write = os.pipe()
         told: list[str] = []
         resumed = asyncio.Event()
-        flow = Inflow(write, lambda: told.append("pause"), lambda: (told.append("resume"), resumed.set()))
+
+        def resume() -> None:
+            told.append("resume")
+            resumed.set()
+
+        flow = Inflow(write, lambda: told.append("pause"), resume)
         flow.write(BIG)
         flow.end()
         flow.write(b"dropped")

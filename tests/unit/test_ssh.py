@@ -26,7 +26,7 @@ def scratch() -> Iterator[Path]:
 def settings(opened: ssh.Line) -> dict[str, str]:
     words = opened.options
     assert set(words[::2]) == {"-o"}
-    return dict(word.split("=", 1) for word in words[1::2])  # type: ignore[misc]
+    return dict(word.split("=", 1) for word in words[1::2])
 
 
 def test_nothing_is_asked_and_no_key_is_learnt(scratch: Path) -> None:

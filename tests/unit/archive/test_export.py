@@ -29,8 +29,9 @@ from fakes.streams import (
 
 from bkcore import durable
 from bkcore.archive.entries import Entry
-from bkcore.archive.export import Conflict, Exported, Form, export_archive, export_name
+from bkcore.archive.export import export_archive
 from bkcore.archive.ingest import ArchiveIntake
+from bkcore.archive.placing import Conflict, Exported, Form, export_name
 from bkcore.archive.vault import Vault, pack_key
 from bkcore.errors import AlreadyThere, BkError, Damaged, Malformed, Missing, NoSpace, NothingMatched, Stopped
 from bkcore.flow import Fetched, Never, Stop

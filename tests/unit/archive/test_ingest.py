@@ -22,7 +22,8 @@ from fakes.streams import (
     store,
 )
 
-from bkcore.archive import bases, ingest, reader
+from bkcore import durable
+from bkcore.archive import bases, reader
 from bkcore.archive.entries import Entry
 from bkcore.archive.ingest import ArchiveIntake, discard, staging, sweep
 from bkcore.archive.intake import Kept
@@ -152,7 +153,7 @@ def test_an_attempt_goes_on_where_the_last_one_ended(tmp_path: Path, monkeypatch
 def test_finish_can_be_repeated_after_a_crash_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut before and after each step that makes something true; the next attempt ends the same."""
     prepared = prepare(tmp_path / "out", MEMBERS)
-    steps = [(Vault, "add_pack"), (Vault, "put_manifest"), (ingest.durable, "remove_tree")]
+    steps = [(Vault, "add_pack"), (Vault, "put_manifest"), (durable, "remove_tree")]
     results = []
     for owner, name in steps:
         for after in (False, True):

@@ -212,7 +212,7 @@ def test_a_list_must_add_up_to_its_stream() -> None:
 def test_an_endless_list_is_given_up_early() -> None:
     """By what it may add up to, and by the length of a line; not by reading it to an end that never comes."""
     for piece, most in ((line(file(b"f")), 10), (b"x" * 10_000, 10)):
-        drawn = []
+        drawn: list[bytes] = []
 
         def pieces(piece: bytes = piece, drawn: list[bytes] = drawn, most: int = most) -> Iterator[bytes]:
             while len(drawn) < most:

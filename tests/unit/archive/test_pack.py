@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bkcore.archive import pack
-from bkcore.archive.frames import Compressor, Decoder, frame_id
+from bkcore.archive.frames import Compressor, Decoder, Packed, frame_id
 from bkcore.archive.pack import PackWriter, Place, read_footer, salvage
 from bkcore.errors import Damaged
 
@@ -101,7 +101,7 @@ def test_a_footer_may_not_list_a_frame_twice(tmp_path: Path) -> None:
 def test_a_footer_may_not_list_lengths_that_cannot_be(tmp_path: Path, change: dict[str, int]) -> None:
     ((frame, data),) = Compressor().pack([(frame_id(b"frame"), b"frame")])
     writer = PackWriter(tmp_path / "pack")
-    writer.add(frame._replace(**change), data)
+    writer.add(Packed(**{**frame._asdict(), **change}), data)
     writer.close()
     with pytest.raises(Damaged):
         read((tmp_path / "pack").read_bytes())

@@ -54,7 +54,7 @@ def kept(keeper: Keeper, name: str = "project.git") -> Path:
 
 def refs(folder: Path, prefix: str = "refs") -> dict[str, str]:
     lines = git(folder, "for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
-    return dict(line.split(" ") for line in lines)  # type: ignore[misc]
+    return dict(line.split(" ") for line in lines)
 
 
 def plain(folder: Path) -> dict[str, str]:

@@ -8,7 +8,8 @@ from fakes.streams import NOW, file, noise, store
 
 from bkcore.archive import bases
 from bkcore.archive.entries import Entries, Entry
-from bkcore.archive.export import Form, export_archive
+from bkcore.archive.export import export_archive
+from bkcore.archive.placing import Form
 from bkcore.archive.vault import Vault
 from bkcore.archive.verify import verify_archive
 from bkcore.flow import Member, Never

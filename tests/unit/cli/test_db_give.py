@@ -254,9 +254,9 @@ def test_an_export_that_cannot_be_meant_has_its_message(
 def test_an_export_that_was_written_badly_is_found_by_reading_it_again(
     bkdb: Run, dest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bkcore.archive import shelf
+    from bkcore.archive import placing, shelf
 
-    real = shelf.placed
+    real = placing.placed
 
     def bad(*arguments: object) -> object:
         made = real(*arguments)  # type: ignore[arg-type]

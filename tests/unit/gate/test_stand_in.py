@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from bkcore.process import Reach
 
 
 @pytest.fixture
-def line(pair: Pair, tmp_path: Path):
+def line(pair: Pair, tmp_path: Path) -> Iterator[ssh.Line]:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with ssh.line(_client(pair.server), scratch) as opened:

@@ -1,5 +1,6 @@
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.data_line import REQUEST, DataLine, Stage, replacing
@@ -23,7 +24,7 @@ def origin(tmp_path: Path, line: DataLine) -> Path:
     return folder
 
 
-def bring(stage: Stage, **more: object) -> tuple[Path, Fetched]:
+def bring(stage: Stage, **more: Any) -> tuple[Path, Fetched]:
     into = stage.root / "kept.git"
     with stage.order("project", **more) as order:
         return into, GIT.fetch(order, into, print, Never())
@@ -123,7 +124,7 @@ def test_a_repository_that_is_gone_says_so(stage: Stage, origin: Path, line: Dat
 
 
 def test_a_refusal_says_what_the_gate_said(stage: Stage, origin: Path, line: DataLine) -> None:
-    line._argv = lambda _: ["sh", "-c", "echo 'bk: refused: there is no source' >&2; exit 126"]  # type: ignore[method-assign]
+    line._argv = lambda _: ["sh", "-c", "echo 'bk: refused: there is no source' >&2; exit 126"]  # type: ignore[method-assign, assignment]
     with pytest.raises(NotAllowed, match="there is no source"):
         bring(stage)
 

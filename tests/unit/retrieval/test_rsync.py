@@ -235,13 +235,13 @@ def test_what_cannot_be_read_is_counted_and_named_as_an_ordinary_user(stage: Sta
 
 def test_what_cannot_be_read_is_counted_and_named(stage: Stage, source: Path, line: DataLine) -> None:
     real = line._argv
-    line._argv = lambda each: [
+    line._argv = lambda each: [  # type: ignore[method-assign, assignment]
         "sh",
         "-c",
         '"$@"; echo \'rsync: [sender] send_files failed to open "/x"\' >&2; exit 23',
         "-",
         *real(each),
-    ]  # type: ignore[method-assign]
+    ]
     _, fetched = bring(stage, "v1")
     assert fetched.notes.unread == 1
     assert fetched.notes.lines == ('rsync: [sender] send_files failed to open "/x"',)
@@ -262,7 +262,7 @@ def test_a_source_that_is_gone_is_no_empty_version(stage: Stage, source: Path, l
 
 
 def test_a_refusal_says_what_the_gate_said(stage: Stage, source: Path, line: DataLine) -> None:
-    line._argv = lambda _: ["sh", "-c", "echo 'bk: refused: there is no source home' >&2; exit 126"]  # type: ignore[method-assign]
+    line._argv = lambda _: ["sh", "-c", "echo 'bk: refused: there is no source home' >&2; exit 126"]  # type: ignore[method-assign, assignment]
     with pytest.raises(NotAllowed, match="there is no source home"):
         bring(stage, "v1")
 

@@ -3,6 +3,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.data_line import REQUEST, DataLine, Stage
@@ -58,7 +59,7 @@ def sink(tmp_path: Path, outbox: Path) -> Files:
     return Files(tmp_path / "in coming", sums)
 
 
-def bring(stage: Stage, sink: Files, **more: object) -> tuple[Fetched, list[int]]:
+def bring(stage: Stage, sink: Files, **more: Any) -> tuple[Fetched, list[int]]:
     told: list[int] = []
     with stage.order(REQUEST, **more) as order:
         return SFTP.fetch(order, sink, told.append, Never()), told
@@ -132,7 +133,7 @@ def test_a_file_that_is_gone_says_so(stage: Stage, sink: Files, outbox: Path) ->
 
 
 def test_a_refusal_says_what_the_gate_said(stage: Stage, sink: Files, line: DataLine) -> None:
-    line._argv = lambda _: ["sh", "-c", "echo 'bk: refused: no outbox' >&2; exit 126"]  # type: ignore[method-assign]
+    line._argv = lambda _: ["sh", "-c", "echo 'bk: refused: no outbox' >&2; exit 126"]  # type: ignore[method-assign, assignment]
     with pytest.raises(NotAllowed, match="no outbox"):
         bring(stage, sink)
 
