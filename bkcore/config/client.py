@@ -154,7 +154,10 @@ class SourceOptions(Table, tag_field="module", frozen=True, kw_only=True):
 
 
 class ClientConfig(Table, frozen=True, kw_only=True):
-    """A client's bk.toml. outbox_limit: bytes that prepared archives may take. volume: the id of the home's disk."""
+    """A client's bk.toml. outbox_limit: bytes that prepared archives may take.
+
+    volume: the id of the home's disk. retry: the first wait after a failure; each further one is twice as long.
+    """
 
     format: Literal[1]
     role: Literal["client"]
@@ -162,6 +165,7 @@ class ClientConfig(Table, frozen=True, kw_only=True):
     default_server: str = ""
     outbox_limit: Size = Size(20 << 30)
     volume: VolumeId = ""
+    retry: Duration = Duration(300)
     mail: Mail = Mail()
     schedule: Schedule = Schedule()
     server: dict[str, ServerLink] = msgspec.field(default_factory=dict)

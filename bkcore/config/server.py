@@ -30,11 +30,15 @@ _DAY = 86400
 
 
 class TransferLimits(Table, frozen=True, kw_only=True):
-    """Bounds of one fetch. transfer: whole, stall: without a byte; 0 for none. rate: bytes a second, 0 for none."""
+    """Bounds of one fetch. transfer: whole, stall: without a byte; 0 for none.
+
+    rate: bytes a second, 0 for none. retry: the first wait after a failure; each further one is twice as long.
+    """
 
     transfer: Duration = Duration(_DAY)
     stall: Duration = Duration(300)
     rate: Size = Size(0)
+    retry: Duration = Duration(300)
 
 
 class Alarm(Table, frozen=True, kw_only=True):

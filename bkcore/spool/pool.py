@@ -20,6 +20,7 @@ _SLUG = re.compile(rb"[^A-Za-z0-9._-]+")
 _LONGEST_SLUG = 100
 _ATTEMPTS = ".attempts"
 _INCOMPLETE = ".incomplete"
+_CANCEL = ".cancel"
 _SEQUENCE = ".sequence"
 _LOCK = ".lock"
 
@@ -69,7 +70,7 @@ class Pool:
 
     def create(self) -> None:
         """Make the folders, if they are not there."""
-        for name in (_ATTEMPTS, _INCOMPLETE):
+        for name in (_ATTEMPTS, _CANCEL, _INCOMPLETE):
             durable.make_folder(self.folder / name)
 
     def items(self) -> list[Item]:
@@ -184,11 +185,15 @@ class Pool:
     def forget_attempts(self, request: str) -> None:
         """The request has ended, or begins anew."""
         durable.remove(self.folder / _ATTEMPTS / request)
+        durable.remove(self.cancel_mark(request))
 
-    def next_sequence(self) -> int:
-        """The next number of this pool's own order."""
-        with self.lock():
-            return self._next_sequence()
+    def cancel_mark(self, request: str) -> Path:
+        """The file that says: a person took this request back. Whoever works on it looks for it now and then."""
+        return self.folder / _CANCEL / request
+
+    def ask_cancel(self, request: str) -> None:
+        """Leave that mark."""
+        durable.replace(self.cancel_mark(request), b"")
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -1,0 +1,95 @@
+"""bkcore backup: wish that sources are backed up; also the manual's backup_it, backup_all and commitBackupRequest."""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from bkcore.cli.frame import Frame, Result
+from bkcore.cli.home import client_home
+from bkcore.cli.options import Verb
+from bkcore.errors import UsageError
+from bkcore.modules import ALIASES, MODULES, Source, sources_of
+from bkcore.safe import safe
+from bkcore.tick.client import submit
+from bkcore.tick.ends import ClientEnd
+
+
+@click.command(cls=Verb)
+@click.argument("module", default="")
+@click.argument("path", default="")
+@click.option("--all", "all_", is_flag=True, help="Every source of this client.")
+@click.option("--server", default="", help="The server, when it is not the default one.")
+@click.option("--note", default="", help="A line that stays with the version.")
+@click.option("--hold", is_flag=True, help="Keep the version from pruning.")
+@click.option("--full", is_flag=True, help="Send everything, whatever the server is believed to have.")
+def backup(
+    frame: Frame,
+    module: str,
+    path: str,
+    all_: bool,  # noqa: FBT001 - click calls it
+    server: str,
+    note: str,
+    hold: bool,  # noqa: FBT001
+    full: bool,  # noqa: FBT001
+) -> Result:
+    """Ask for a backup of a MODULE's sources, of the one at PATH, or of --all."""
+    if not module and not all_:
+        raise UsageError("say what to back up", hint="bkcore backup MODULE [PATH], or bkcore backup --all")
+    return _submit(frame, module, path, server, {"note": note, "hold": hold, "full": full})
+
+
+def _submit(frame: Frame, module: str, path: str, server: str, wishes: dict[str, object]) -> Result:
+    end = ClientEnd.open(client_home(frame, "backup"))
+    name = end.config.server_name(server.rpartition("/")[2].removesuffix(".git") if "/" in server else server)
+    chosen = _chosen(sources_of(end.config), module, path)
+    if frame.dry_run:
+        return Result(lines=[f"{safe(source.path)}: would be asked for" for source in chosen])
+    done = [(source, submit(end, name, source, **wishes)) for source in chosen]
+    return Result(
+        data=[{"id": each.id, "source": source.label, "server": name, "merged": each.merged} for source, each in done],
+        lines=[f"{each.id} {source.label}{' (waits already)' if each.merged else ''}" for source, each in done],
+        changed=any(not each.merged for _, each in done),
+    )
+
+
+def _chosen(sources: Sequence[Source], module: str, path: str) -> list[Source]:
+    name = ALIASES.get(module, module)
+    if name and name not in MODULES:
+        raise UsageError(f"there is no module {safe(module)}", hint=f"known: {', '.join(sorted(MODULES))}")
+    found = [source for source in sources if not name or source.module == name]
+    if path:
+        wanted = os.fsencode(os.path.abspath(path))
+        found = [source for source in found if source.path == wanted]
+    if not found:
+        what = f"{safe(module)} {safe(path)}".strip() or "nothing"
+        raise UsageError(f"no source of the configuration is {what}", hint=_to_add(name, path))
+    return found
+
+
+def _to_add(module: str, path: str) -> str:
+    return f'add to bk.toml: [source.NAME] module = "{module or "…"}" path = "{safe(os.path.abspath(path or "/…"))}"'
+
+
+@click.command("backup_it", cls=Verb, hidden=True)
+@click.argument("module")
+@click.argument("server", default="")
+def backup_it(frame: Frame, module: str, server: str) -> Result:
+    """The manual's name for backing up one module."""
+    return _submit(frame, module, "", server, {})
+
+
+@click.command("backup_all", cls=Verb, hidden=True)
+@click.argument("server", default="")
+def backup_all(frame: Frame, server: str) -> Result:
+    """The manual's name for backing up everything."""
+    return _submit(frame, "", "", server, {})
+
+
+@click.command("commitBackupRequest", cls=Verb, hidden=True)
+@click.argument("module")
+@click.argument("path")
+@click.argument("server", default="")
+def commit_backup_request(frame: Frame, module: str, path: str, server: str) -> Result:
+    """The manual's name for backing up one source."""
+    return _submit(frame, module, path, server, {})

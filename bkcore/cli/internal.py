@@ -1,0 +1,100 @@
+"""Commands that programs call: the gate of a key, the hooks of a repository."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from bkcore.cli.frame import Frame, Result
+from bkcore.cli.home import server_home
+from bkcore.cli.options import Verb, Verbs
+from bkcore.errors import UsageError
+from bkcore.request import is_client_name
+
+
+@click.group(cls=Verbs, hidden=True)
+def gate() -> None:
+    """What a key may do."""
+
+
+@gate.command(cls=Verb)
+@click.option("--member", required=True)
+def server(frame: Frame, member: str) -> Result:
+    """The verbs of a member of gitosis.conf."""
+    from bkcore import gate as gates
+
+    assert frame.home is not None
+    gates.control(frame.home, member, os.environ.get("SSH_ORIGINAL_COMMAND", ""))
+
+
+@gate.command(cls=Verb)
+@click.option("--server", "name", required=True)
+def data(frame: Frame, name: str) -> Result:
+    """The verbs of a server's key on a client."""
+    from bkcore import gate as gates
+    from bkcore.config import load_client
+    from bkcore.modules import option_types, sources_of
+    from bkcore.paths import ClientHome
+
+    assert frame.home is not None
+    config = load_client(ClientHome(frame.home).config, option_types())
+    served = {
+        source.label: gates.Served(source.method, source.path, tuple(source.options.exclude))
+        for source in sources_of(config)
+    }
+    gates.data(frame.home, name, os.environ.get("SSH_ORIGINAL_COMMAND", ""), served)
+
+
+@click.group(cls=Verbs, hidden=True)
+def hook() -> None:
+    """What git calls in a client's repository."""
+
+
+@hook.command("pre-receive", cls=Verb)
+def pre_receive(frame: Frame) -> Result:  # noqa: ARG001 - every verb is given a Frame
+    """Check what is pushed."""
+    from bkcore.controlline.server import check_push
+    from bkcore.errors import Refused
+
+    try:
+        check_push(Path.cwd(), sys.stdin.buffer)
+    except Refused as error:
+        print(f"bk: refused: {error.text}", file=sys.stderr)
+        return Result(exit=1)
+    return Result()
+
+
+@hook.command("post-update", cls=Verb)
+def post_update(frame: Frame) -> Result:
+    """Take in what was pushed, and start a tick for it."""
+    client = os.environ.get("BK_CLIENT", "")
+    if not is_client_name(client):
+        raise UsageError("BK_CLIENT names no client", hint="this is called by git, through the gate")
+    _extract(frame, client)
+    home = os.environ["BK_HOME"]
+    subprocess.Popen(
+        [sys.executable, "-I", "-m", "bkcore", "tick", "--home", home, "--client", client, "--wait", "--quiet"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+    return Result()
+
+
+@click.command(cls=Verb, hidden=True)
+@click.argument("client")
+def extract(frame: Frame, client: str) -> Result:
+    """Take in what a client's branch holds."""
+    _extract(frame, client)
+    return Result()
+
+
+def _extract(frame: Frame, client: str) -> None:
+    from bkcore.tick import extract as extracting
+    from bkcore.tick.ends import ServerEnd
+
+    extracting.extract(ServerEnd.open(server_home(frame, "extract")), client)

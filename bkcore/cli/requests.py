@@ -1,0 +1,100 @@
+"""bkcore show, log, retry, cancel: one request."""
+
+from collections.abc import Iterator
+
+import click
+
+from bkcore.cli.frame import Frame, Result
+from bkcore.cli.home import home_of, own_home
+from bkcore.cli.options import Verb
+from bkcore.cli.status import plain
+from bkcore.errors import NothingMatched, Refused
+from bkcore.paths import ClientHome, ServerHome
+from bkcore.request import Wish, decode, is_id
+from bkcore.safe import safe
+from bkcore.state import Answer, Letter
+from bkcore.status import Row, find, row_of
+from bkcore.tick.ends import ClientEnd, ServerEnd
+
+
+@click.command(cls=Verb)
+@click.argument("id_", metavar="ID")
+def show(frame: Frame, id_: str) -> Result:
+    """Where a request stands, why, and what comes next."""
+    row = row_of(*find(home_of(frame), id_))
+    return Result(data=plain(row), lines=list(_shown(row)))
+
+
+def _shown(row: Row) -> Iterator[str]:
+    yield f"{row.id}: {row.state}"
+    yield f"  source   {row.source} ({row.module}), with {row.peer}"
+    yield f"  tries    {row.attempts}"
+    if row.code or row.text:
+        yield f"  because  {row.code} {safe(row.text)}"
+    if row.next_try is not None:
+        yield f"  next try {row.next_try:%Y-%m-%d %H:%M:%SZ}, or now: bkcore retry {row.id}"
+    if row.receipt is not None and row.receipt.stored is not None:
+        yield f"  version  {row.receipt.stored.version}, {row.receipt.stored.size} bytes"
+
+
+@click.command(cls=Verb)
+@click.argument("id_", metavar="ID")
+def log(frame: Frame, id_: str) -> Result:
+    """What the steps of a request said."""
+    path = home_of(frame).log / f"{id_}.log"
+    if not is_id(id_) or not path.exists():
+        raise NothingMatched(f"there is no log of {id_} here", hint="bkcore status lists the requests")
+    return Result(lines=[safe(line) for line in path.read_bytes().split(b"\n")])
+
+
+@click.command(cls=Verb)
+@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+def retry(frame: Frame, ids: tuple[str, ...]) -> Result:
+    """Try again now: a waiting request at the next tick, a failed one anew."""
+    home = own_home(frame, "retry")
+    return Result(lines=[_retry(home, each) for each in ids], changed=True)
+
+
+def _retry(home: ClientHome | ServerHome, request: str) -> str:
+    peer, pool, item = find(home, request)
+    if item.letter is Letter.COMPLETE:
+        pool.forget_attempts(request)
+        return f"{request}: at the next tick"
+    if item.letter is not Letter.FAILED:
+        raise Refused(f"{request} has not failed: it is {row_of(peer, pool, item).state}")
+    if isinstance(home, ServerHome):
+        if pool.outcome(item).receipt.state is Answer.REFUSED:
+            raise Refused(f"{request} was refused for what it is: trying again cannot help")
+        pool.revive(item, Letter.COMPLETE)
+        return f"{request}: waits again"
+    from msgspec.structs import replace
+
+    wish = decode(pool.outcome(item).raw_body, Wish)
+    done = pool.submit(replace(wish, retry_of=request, origin="person"), ClientEnd.open(home).clock())
+    return f"{request}: asked for again as {done.id}"
+
+
+@click.command(cls=Verb)
+@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+def cancel(frame: Frame, ids: tuple[str, ...]) -> Result:
+    """Take requests back."""
+    home = own_home(frame, "cancel")
+    frame.confirm(f"cancel {len(ids)} request(s)?")
+    return Result(lines=[_cancel(home, each) for each in ids], changed=True)
+
+
+def _cancel(home: ClientHome | ServerHome, request: str) -> str:
+    from bkcore.tick.extract import cancel as cancel_on_server
+
+    _, pool, item = find(home, request)
+    if item.letter in (Letter.FINISHED, Letter.FAILED):
+        raise Refused(f"{request} has ended already")
+    if isinstance(home, ServerHome):
+        cancel_on_server(ServerEnd.open(home), pool, item)
+        return f"{request}: cancelled"
+    claim = pool.claim(item) if item.letter is Letter.COMPLETE else None
+    if claim is None:
+        pool.ask_cancel(request)
+        return f"{request}: asked to be cancelled"
+    claim.finish(ClientEnd.open(home).own_receipt(request, Answer.CANCELLED, text="cancelled on request"))
+    return f"{request}: cancelled"

@@ -1,0 +1,37 @@
+"""bkcore status: where every request stands."""
+
+import click
+
+from bkcore.cli.frame import Frame, Result
+from bkcore.cli.home import home_of
+from bkcore.cli.options import Verb
+from bkcore.safe import safe
+from bkcore.status import Row, rows
+
+
+@click.command(cls=Verb)
+@click.option("--client", default="", help="Only the requests of this client (or, on a client, to this server).")
+def status(frame: Frame, client: str) -> Result:
+    """Where every request of this end stands."""
+    found = [row for row in rows(home_of(frame)) if not client or row.peer == client]
+    return Result(data=[plain(row) for row in found], lines=list(map(_line, found)) or ["no requests"])
+
+
+def plain(row: Row) -> dict[str, object]:
+    """A request as --json gives it."""
+    return {
+        "id": row.id,
+        "peer": row.peer,
+        "source": row.source,
+        "module": row.module,
+        "state": row.state,
+        "attempts": row.attempts,
+        "code": row.code,
+        "text": row.text,
+        "next_try": row.next_try,
+    }
+
+
+def _line(row: Row) -> str:
+    why = f"  {row.code}: {safe(row.text, 120)}" if row.code else ""
+    return f"{row.id}  {row.peer:<12} {row.source:<20} {row.state}{why}"

@@ -1,0 +1,51 @@
+"""bkcore tick: one headless pass; also the manual's send_request and do_backup."""
+
+import click
+
+from bkcore.cli.frame import Frame, Result
+from bkcore.cli.home import own_home
+from bkcore.cli.options import Verb
+from bkcore.errors import UsageError
+from bkcore.paths import ClientHome
+from bkcore.tick.ends import ClientEnd, ServerEnd
+
+_CLIENT_PARTS = ("prepare", "push")
+_SERVER_PARTS = ("extract", "fetch")
+
+
+@click.command(cls=Verb)
+@click.option("--client", default="", help="Only this client (on a server).")
+@click.option("--only", type=click.Choice([*_CLIENT_PARTS, *_SERVER_PARTS]), help="Only this part of the pass.")
+@click.option("--wait", is_flag=True, hidden=True, help="Wait for another housekeeping to end.")
+def tick(frame: Frame, client: str, only: str | None, wait: bool) -> Result:  # noqa: FBT001 - click calls it
+    """One pass of this end. Says nothing when there is nothing to do. Exit 75 when another pass is housekeeping."""
+    home = own_home(frame, "tick")
+    if isinstance(home, ClientHome):
+        from bkcore.tick import client as client_tick
+
+        client_tick.tick(ClientEnd.open(home), _parts(only, _CLIENT_PARTS))
+    else:
+        from bkcore.tick import server as server_tick
+
+        server_tick.tick(ServerEnd.open(home), client, _parts(only, _SERVER_PARTS), wait=wait)
+    return Result()
+
+
+def _parts(only: str | None, known: tuple[str, ...]) -> frozenset[str]:
+    if only and only not in known:
+        raise UsageError(f"--only {only} is no part of this end's tick", hint=f"here: {', '.join(known)}")
+    return frozenset({only} if only else known)
+
+
+def _named(name: str) -> Verb:
+    def run(frame: Frame) -> Result:
+        assert tick.callback is not None
+        done = tick.callback(frame, client="", only=None, wait=False)
+        assert isinstance(done, Result)
+        return done
+
+    return Verb(name, callback=run, hidden=True, help="The manual's name for `bkcore tick`.")
+
+
+send_request = _named("send_request")
+do_backup = _named("do_backup")

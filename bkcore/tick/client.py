@@ -1,0 +1,121 @@
+"""The client's tick: recover, submit what is due, prepare, exchange with every server."""
+
+import time
+from datetime import datetime, timedelta
+
+from bkcore import durable, journal
+from bkcore.errors import BkError
+from bkcore.modules import Source, sources_of
+from bkcore.request import Wish, decode, new_id, path_fields
+from bkcore.spool import Pool, Submitted
+from bkcore.state import Letter
+from bkcore.tick.ends import ClientEnd
+from bkcore.tick.exchange import exchange
+from bkcore.tick.prepare import prepare_next
+from bkcore.tick.schedule import is_due
+from bkcore.tick.slots import work_in_slots
+
+_EXCHANGE_SECONDS = 30.0
+_ALL = frozenset({"prepare", "push"})
+
+
+def tick(end: ClientEnd, only: frozenset[str] = _ALL) -> None:
+    """One pass. Busy when another housekeeping runs now; everything else that fails is written down and tried again."""
+    with durable.locked(end.home.housekeeping, wait=False, what="this home's housekeeping"):
+        _housekeep(end)
+    if "prepare" in only and _any_waits(end):
+        _prepare_all(end)
+    if "push" in only:
+        _exchange_all(end)
+
+
+def submit(end: ClientEnd, server: str, source: Source, **wishes: object) -> Submitted:
+    """Put one wish for a source into a server's pool. wishes: origin, note, full, hold, retry_of of the Wish."""
+    pool = end.pool(server)
+    pool.create()
+    now = end.clock()
+    fields: dict[str, object] = {**path_fields(source.path), **wishes}
+    wish = Wish(
+        id=new_id(now, 0),
+        client=end.config.name,
+        source=source.label,
+        module=source.module,
+        method=source.method,
+        created=now,
+        **fields,  # type: ignore[arg-type]
+    )
+    done = pool.submit(wish, now)
+    journal.write(end.home.root, "submitted", id=done.id, source=source.label, server=server, merged=done.merged)
+    return done
+
+
+def _housekeep(end: ClientEnd) -> None:
+    for server in end.config.server:
+        pool = end.pool(server)
+        pool.create()
+        for line in pool.recover():
+            journal.write(end.home.root, "recovered", server=server, text=line)
+        _sweep_outbox(end, server, pool)
+    _submit_due(end)
+
+
+def _sweep_outbox(end: ClientEnd, server: str, pool: Pool) -> None:
+    """Outboxes that no request needs any more, and half-made ones of the dead."""
+    outbox = end.home.outbox(server)
+    durable.make_folder(outbox)
+    working = (Letter.COMPLETE, Letter.PROCESSING, Letter.SEND, Letter.FAILED)
+    needed = {item.id for item in pool.items() if item.letter in working}
+    held = {f".new-{item.id}" for item in pool.items() if item.letter is Letter.PROCESSING}
+    for folder in outbox.iterdir():
+        if folder.name not in needed | held:
+            durable.remove_tree(folder)
+
+
+def _submit_due(end: ClientEnd) -> None:
+    sources = [(source, source.options.schedule(end.config.schedule)) for source in sources_of(end.config)]
+    planned = [(source, schedule) for source, schedule in sources if schedule.every]
+    if not planned:
+        return
+    server = end.config.server_name()
+    last = _last_wishes(end.pool(server))
+    for source, schedule in planned:
+        every = timedelta(seconds=schedule.every or 0)
+        before = last.get((source.module, source.path))
+        if is_due(end.clock(), before, every, schedule.at, schedule.window, end.config.name):
+            submit(end, server, source, origin="schedule")
+
+
+def _last_wishes(pool: Pool) -> dict[tuple[str, bytes], datetime]:
+    last: dict[tuple[str, bytes], datetime] = {}
+    for item in pool.items():
+        try:
+            ended = item.letter in (Letter.FINISHED, Letter.FAILED)
+            wish = decode(pool.outcome(item).raw_body if ended else item.body(), Wish)
+        except (BkError, OSError):
+            continue
+        last[(wish.module, wish.raw_path)] = wish.created
+    return last
+
+
+def _any_waits(end: ClientEnd) -> bool:
+    items = (item for server in end.config.server for item in end.pool(server).items())
+    return any(item.letter is Letter.COMPLETE for item in items)
+
+
+def _prepare_all(end: ClientEnd) -> None:
+    """Prepare one after the other, and let the servers know in between when it takes long."""
+    exchanged = time.monotonic()
+
+    def work() -> bool:
+        nonlocal exchanged
+        if time.monotonic() - exchanged > _EXCHANGE_SECONDS:
+            _exchange_all(end)
+            exchanged = time.monotonic()
+        return prepare_next(end)
+
+    work_in_slots(end.home.slots, 1, work)
+
+
+def _exchange_all(end: ClientEnd) -> None:
+    for server in end.config.server:
+        exchange(end, server)

@@ -1,0 +1,136 @@
+"""An end at work: its home, its configuration, and the clock it goes by."""
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+from bkcore import durable
+from bkcore.config import ClientConfig, ServerConfig, load_client, load_server
+from bkcore.errors import BkError, NoSpace
+from bkcore.modules import option_types
+from bkcore.paths import ClientHome, ServerHome, require_volume
+from bkcore.request import Receipt, digest
+from bkcore.safe import safe
+from bkcore.spool import Pool
+from bkcore.state import Answer, Role
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Now, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEnd:
+    """A client end at work."""
+
+    home: ClientHome
+    config: ClientConfig
+    clock: Clock
+
+    @classmethod
+    def open(cls, home: ClientHome, clock: Clock = system_clock) -> "ClientEnd":
+        """Read the configuration and see that the home is the one that was set up. ConfigError, NotMounted."""
+        config = load_client(home.config, option_types())
+        require_volume(home.root, config.volume)
+        return cls(home, config, clock)
+
+    @property
+    def retry(self) -> timedelta:
+        """The first wait after a failure."""
+        return timedelta(seconds=self.config.retry)
+
+    def pool(self, server: str) -> Pool:
+        """The spool of requests to one server."""
+        return Pool(self.home.pool(server), Role.CLIENT)
+
+    def outbox(self, server: str, request: str) -> Path:
+        """Where the prepared data of a request lies."""
+        return self.home.outbox(server) / request
+
+    def own_receipt(self, request: str, state: Answer, code: str = "", text: str = "") -> Receipt:
+        """A receipt for what ended before anything was sent: it names no server."""
+        return Receipt(id=request, of="", server="", state=state, at=self.clock(), code=code, text=safe(text, 300))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEnd:
+    """A server end at work."""
+
+    home: ServerHome
+    config: ServerConfig
+    clock: Clock
+
+    @classmethod
+    def open(cls, home: ServerHome, clock: Clock = system_clock) -> "ServerEnd":
+        """Read the configuration and see that home and data are the ones that were set up. ConfigError, NotMounted."""
+        config = load_server(home.config)
+        require_volume(home.root, config.volume)
+        require_volume(home.data, config.volume)
+        return cls(home, config, clock)
+
+    @property
+    def retry(self) -> timedelta:
+        """The first wait after a failure."""
+        return timedelta(seconds=self.config.limits.retry)
+
+    @property
+    def instance(self) -> str:
+        """What receipts name as their server: the name and the volume, so that a reinstalled one is another."""
+        return f"{self.config.name}/{self.config.volume}"
+
+    def pool(self, client: str) -> Pool:
+        """The TODO spool of one client."""
+        return Pool(self.home.pool(client), Role.SERVER)
+
+    def clients(self) -> list[str]:
+        """Everybody who has a control repository or a pool here, by name."""
+        repositories = {path.name.removesuffix(".git") for path in _folders(self.home.root / "repositories")}
+        pools = {path.name for path in _folders(self.home.todo)}
+        return sorted((repositories | pools) - {"gitosis-admin"})
+
+    def receipt(self, request: str, body: bytes, state: Answer, code: str = "", text: str = "") -> Receipt:
+        """A receipt of this server, now."""
+        return Receipt(
+            id=request,
+            of=digest(body),
+            server=self.instance,
+            state=state,
+            at=self.clock(),
+            code=code,
+            text=safe(text, 300),
+        )
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A private folder below tmp/ for one piece of work, gone afterwards."""
+    durable.make_folder(folder)
+    made = Path(mkdtemp(prefix="w", dir=folder))
+    try:
+        yield made
+    finally:
+        rmtree(made, ignore_errors=True)
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        return [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+
+
+def trouble(error: BkError | OSError) -> BkError:
+    """An error of the operating system as one of ours: no room is told apart, the rest is tried again."""
+    if isinstance(error, BkError):
+        return error
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"no room: {error}", hint="free some space; the work goes on by itself")
+    return BkError(f"the operating system says: {error}", code="busy")

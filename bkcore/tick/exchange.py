@@ -1,0 +1,213 @@
+"""The control line, from the client: offer everything that has no final receipt, read the receipts, act on them."""
+
+import hashlib
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import tomli_w
+
+from bkcore import __version__, durable, journal
+from bkcore.errors import BkError, Busy, Malformed
+from bkcore.modules import sources_of
+from bkcore.request import Receipt, Request, Wish, decode, digest
+from bkcore.safe import safe
+from bkcore.spool import Item, Pool, due
+from bkcore.spool.attempts import load, save
+from bkcore.ssh import Remote
+from bkcore.state import FINAL, Answer, Letter
+from bkcore.tick.ends import ClientEnd, scratch
+from bkcore.tick.prepare import REQUEST, base_path
+
+_BEACON = timedelta(hours=6)
+# Their data may be asked for again by a person's retry on the server.
+_KEPT = frozenset({Answer.FAILED})
+
+
+class _Beacon(msgspec.Struct, frozen=True):
+    """When the server last took what we said about our sources, and what that was."""
+
+    at: datetime
+    digest: str
+    format: int = 1
+
+
+def exchange(end: ClientEnd, server: str) -> None:
+    """One exchange with one server, if there is anything to say or to hear. Its errors are written down, not raised."""
+    from bkcore.controlline.client import Outgoing, synchronise
+
+    pool = end.pool(server)
+    waiting = [item for item in pool.items() if item.letter is Letter.SEND]
+    sources = _sources(end, server)
+    failed = [
+        item for item in pool.items() if item.letter is Letter.FAILED and _request_file(end, server, item).exists()
+    ]
+    if not (waiting or failed or _beacon_due(end, server, sources)) or not due(load(_tries(end, server)), end.clock()):
+        return
+    bodies = {item.id: _request_file(end, server, item).read_bytes() for item in [*waiting, *failed]}
+    cancels = frozenset(item.id for item in waiting if pool.cancel_mark(item.id).exists())
+    log = journal.StepLog(end.home.root, f"exchange-{server}")
+    durable.make_folder(end.home.control(server).parent)
+    try:
+        with scratch(end.home.tmp) as folder:
+            link = end.config.server[server]
+            said = synchronise(
+                end.home.control(server),
+                remote_of(end, server),
+                link.repository,
+                Outgoing(bodies, cancels, tomli_w.dumps(sources | _moving(end)).encode()),
+                folder,
+                log,
+            )
+    except Busy:
+        return
+    except BkError as error:
+        tries = load(_tries(end, server)).begun(end.clock())
+        save(_tries(end, server), tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
+        journal.write(end.home.root, "control line failed", server=server, code=error.code, text=error.text)
+        return
+    durable.remove(_tries(end, server))
+    if said.taken:
+        beacon = _Beacon(at=end.clock(), digest=_digest(sources))
+        durable.replace(_beacon_file(end, server), msgspec.json.encode(beacon))
+    elif said.said:
+        journal.write(end.home.root, "push refused", server=server, text=said.said)
+    for item in [*waiting, *failed]:
+        if item.id in said.receipts:
+            _hear(end, server, item, bodies[item.id], said.receipts[item.id])
+
+
+def remote_of(end: ClientEnd, server: str) -> Remote:
+    """How that server is dialled: as bk.toml says."""
+    link = end.config.server[server]
+    key = end.home.root / link.key
+    return Remote(server, link.user, link.address, link.port, tuple(link.host_keys), key)
+
+
+def _hear(end: ClientEnd, server: str, item: Item, body: bytes, said: bytes) -> None:
+    """Act on one receipt. One that names other bytes or another root is a lie, and changes nothing."""
+    pool = end.pool(server)
+    try:
+        receipt = decode(said, Receipt)
+        _check(receipt, item.id, body)
+    except Malformed as error:
+        journal.write(end.home.root, "receipt not believed", id=item.id, server=server, text=error.text)
+        return
+    if item.letter is Letter.FAILED:
+        if receipt.state not in FINAL:
+            pool.revive(item, Letter.SEND)
+        return
+    if receipt.state not in FINAL:
+        _note(pool, item.id, receipt)
+        return
+    _finish(end, server, item, receipt)
+
+
+def _check(receipt: Receipt, request: str, body: bytes) -> None:
+    if receipt.id != request or receipt.of != digest(body):
+        raise Malformed("the receipt is about other bytes than were sent")
+    archive = decode(body, Request).archive
+    if receipt.stored is not None and archive is not None and receipt.stored.root != archive.root:
+        raise Malformed("the receipt names another root than was sent")
+
+
+def _note(pool: Pool, request: str, receipt: Receipt) -> None:
+    attempts = pool.attempts(request)
+    heard = msgspec.structs.replace(
+        attempts, answer=receipt.state, code=receipt.code, text=receipt.text, next_try=receipt.next_try
+    )
+    if heard != attempts:
+        pool.note_attempts(request, heard)
+
+
+def _finish(end: ClientEnd, server: str, item: Item, receipt: Receipt) -> None:
+    """The order is: remember the base (or wish again), then F or E, then the outbox goes."""
+    from bkcore.archive.bases import forget, remember_base
+
+    pool = end.pool(server)
+    claim = pool.claim(item)
+    if claim is None:
+        return
+    wish = decode(claim.body, Wish)
+    outbox = end.outbox(server, item.id)
+    base = base_path(end, server, wish)
+    if receipt.stored is not None and (outbox / "base").exists():
+        durable.make_folder(base.parent)
+        remember_base(base, outbox)
+    if receipt.state is Answer.NEED:
+        forget(base, receipt.missing)
+        pool.submit(msgspec.structs.replace(wish, retry_of=wish.id), end.clock())
+    claim.finish(receipt)
+    if receipt.state not in _KEPT:
+        durable.remove_tree(outbox)
+    if receipt.stored is not None:
+        _resolve_older(pool, item)
+    journal.write(end.home.root, receipt.state.value, id=item.id, server=server, code=receipt.code, text=receipt.text)
+
+
+def _resolve_older(pool: Pool, done: Item) -> None:
+    for item in pool.items():
+        if item.letter is Letter.FAILED and item.id < done.id and _same_source(item, done):
+            pool.resolve(item)
+
+
+def _same_source(one: Item, other: Item) -> bool:
+    return one.key == other.key
+
+
+def _sources(end: ClientEnd, server: str) -> dict[str, object]:
+    """What sources.toml says, but for what moves all the time."""
+    last: dict[tuple[str, bytes], tuple[datetime, str]] = {}
+    pool = end.pool(server)
+    for item in pool.items():
+        try:
+            body = pool.outcome(item).raw_body if item.letter in (Letter.FINISHED, Letter.FAILED) else item.body()
+            wish = decode(body, Wish)
+        except (BkError, OSError):
+            continue
+        text = pool.attempts(item.id).text if item.letter is Letter.COMPLETE else ""
+        last[(wish.module, wish.raw_path)] = (wish.created, text)
+    tables = {}
+    for source in sources_of(end.config):
+        wished, error = last.get((source.module, source.path), (None, ""))
+        schedule = source.options.schedule(end.config.schedule)
+        tables[source.label] = {
+            "module": source.module,
+            "path": safe(source.path, 300),
+            "every": schedule.every.in_words() if schedule.every else "",
+            "limit": schedule.limit.in_words() if schedule.limit else "",
+            "last-wish": wished.isoformat() if wished else "",
+            "error": error,
+        }
+    return {"format": 1, "version": __version__, "source": tables}
+
+
+def _moving(end: ClientEnd) -> dict[str, object]:
+    import shutil
+
+    return {"now": end.clock(), "free": shutil.disk_usage(end.home.root).free}
+
+
+def _digest(sources: dict[str, object]) -> str:
+    return hashlib.sha256(tomli_w.dumps(sources).encode()).hexdigest()
+
+
+def _beacon_due(end: ClientEnd, server: str, sources: dict[str, object]) -> bool:
+    try:
+        beacon = msgspec.json.decode(_beacon_file(end, server).read_bytes(), type=_Beacon)
+    except (OSError, msgspec.MsgspecError):
+        return True
+    age = end.clock() - beacon.at
+    return beacon.digest != _digest(sources) or not timedelta(0) <= age < _BEACON
+
+
+def _beacon_file(end: ClientEnd, server: str) -> Path:
+    return end.home.control(server).with_suffix(".beacon")
+
+
+def _tries(end: ClientEnd, server: str) -> Path:
+    return end.home.control(server).with_suffix(".tries")
+
+
+def _request_file(end: ClientEnd, server: str, item: Item) -> Path:
+    return end.outbox(server, item.id) / REQUEST

@@ -1,0 +1,101 @@
+"""The server's tick: recover, extract, then fetch in slots, one worker a client, clients in turn."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bkcore import durable, journal
+from bkcore.errors import BkError, Busy
+from bkcore.request import Request, decode
+from bkcore.spool import Item, due
+from bkcore.state import Letter
+from bkcore.tick.ends import ServerEnd
+from bkcore.tick.extract import extract
+from bkcore.tick.receipts import publish
+from bkcore.tick.slots import work_in_slots
+
+_WORKER = ".worker.lock"
+_ALL = frozenset({"extract", "fetch"})
+
+
+def tick(end: ServerEnd, client: str = "", only: frozenset[str] = _ALL, *, wait: bool = False) -> None:
+    """One pass, over all clients or one. Busy when another housekeeping runs now and wait is False."""
+    with durable.locked(end.home.housekeeping, wait=wait, what="this home's housekeeping"):
+        clients = [client] if client else end.clients()
+        for name in clients:
+            _housekeep(end, name, extracting="extract" in only)
+    if "fetch" in only:
+        queue = _Queue(end, clients)
+        waiting = queue.waiting()
+        if waiting:
+            work_in_slots(end.home.slots, min(end.config.slots, waiting), queue.work)
+
+
+def _housekeep(end: ServerEnd, client: str, *, extracting: bool) -> None:
+    """One client's trouble is written down and delays nobody else."""
+    try:
+        for line in end.pool(client).recover():
+            journal.write(end.home.root, "recovered", client=client, text=line)
+        if extracting:
+            extract(end, client)
+    except (BkError, OSError) as error:
+        journal.write(end.home.root, "housekeeping failed", client=client, text=str(error))
+
+
+class _Queue:
+    """Hands out requests: clients in turn, each to one worker at a time, persons' requests first."""
+
+    def __init__(self, end: ServerEnd, clients: list[str]) -> None:
+        self._end = end
+        self._clients = clients
+        self._lock = threading.Lock()
+
+    def waiting(self) -> int:
+        """How many clients have something to fetch."""
+        return sum(1 for client in self._clients if self._due(client))
+
+    def work(self) -> bool:
+        """Serve the next client that has something and is not being served. False when there is none."""
+        from bkcore.tick.fetch import fetch
+
+        for client in self._in_turn():
+            try:
+                with self._worker(client):
+                    for item in self._due(client):
+                        claim = self._end.pool(client).claim(item)
+                        if claim is not None:
+                            try:
+                                fetch(self._end, client, claim)
+                            finally:
+                                claim.release()
+                            publish(self._end, client)
+                            return True
+            except Busy:
+                continue
+        return False
+
+    def _in_turn(self) -> list[str]:
+        """The clients, whoever was asked longest ago first."""
+        with self._lock:
+            order = list(self._clients)
+            self._clients.append(self._clients.pop(0))
+        return order
+
+    def _due(self, client: str) -> list[Item]:
+        pool = self._end.pool(client)
+        now = self._end.clock()
+        items = [item for item in pool.items() if item.letter is Letter.COMPLETE]
+        found = [(_rank(item), item.id, item) for item in items if due(pool.attempts(item.id), now)]
+        return [item for _, _, item in sorted(found, key=lambda each: each[:2])]
+
+    @contextmanager
+    def _worker(self, client: str) -> Iterator[None]:
+        with durable.locked(self._end.pool(client).folder / _WORKER, wait=False):
+            yield
+
+
+def _rank(item: Item) -> int:
+    try:
+        return 0 if decode(item.body(), Request).origin == "person" else 1
+    except (BkError, OSError):
+        return 1
