@@ -95,8 +95,8 @@ class _Demo:
             self._change()
             for home in present:
                 _bk(home, "backup", "--all", fine=(0, 8))
-        for home in (*present, self._world.server, *present):
-            _bk(home, "tick", fine=range(256))
+        for end in (*present, self._world.server, *present):
+            _bk(end, "tick", fine=range(256))
         self._tell()
         self._mend()
         self._round += 1

@@ -118,7 +118,9 @@ def keep_writing(path: Path, stop: Event) -> None:
 def _make_tree(path: Path) -> None:
     (path / "sub" / "empty").mkdir(parents=True)
     for number, name in enumerate(AWKWARD):
-        Path(os.fsdecode(os.path.join(bytes(path), name))).write_bytes(b"%d\n" % number * (number + 1))
+        file = Path(os.fsdecode(os.path.join(bytes(path), name)))
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"%d\n" % number * (number + 1))
     (path / "sub" / "run.sh").write_text("#!/bin/sh\n")
     (path / "sub" / "run.sh").chmod(0o755)
     (path / "sub" / "hard").hardlink_to(path / "sub" / "run.sh")
