@@ -131,10 +131,10 @@ class Receipt(_Body, frozen=True):
     """
 
     id: str
-    of: str
-    server: str
     state: Answer
     at: datetime
+    of: str = ""
+    server: str = ""
     attempt: int = 0
     code: str = ""
     text: str = ""

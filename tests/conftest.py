@@ -1,7 +1,5 @@
 """Fixtures that any test may ask for: a stand-in for ssh, two homes that know each other, and a real sshd."""
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,21 +9,12 @@ from fakes.missing import pytest_addoption, pytest_collection_modifyitems, pytes
 from fakes.sshd import Sshd
 from fakes.world import Pair, make_pair
 
-from bkcore.gate import regenerate
-
 __all__ = [
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_sessionfinish",
     "pytest_terminal_summary",
 ]
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _gate_without_a_command_line() -> None:
-    if importlib.util.find_spec("bkcore.__main__") is None:
-        start = (sys.executable, "-I", str(Path(__file__).parent / "fakes" / "gate.py"), "gate")
-        pytest.MonkeyPatch().setattr(regenerate, "gate_command", lambda *words: (*start, *words))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # From top to bottom. A part may import what stands on a lower floor; those on one floor never meet.
 FLOORS = (
+    ("__main__",),
     ("cli",),
     ("demo",),
     ("agent", "server", "setup"),
