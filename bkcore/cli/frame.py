@@ -111,8 +111,6 @@ def run(frame: Frame, command: Callable[[Frame], Result]) -> int:
             result = command(frame)
             _give(frame, result)
         return result.exit
-    except SystemExit as leaving:  # the gate says its one line itself, and ends with the status that it means
-        return leaving.code if isinstance(leaving.code, int) else 1
     except BaseException as error:  # noqa: BLE001 - whatever it is becomes one message and an exit code
         return report(error, as_json=frame.json, warnings=frame.warnings)
 
