@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -16,14 +15,13 @@ from bkcore.errors import UsageError
 from bkcore.request import is_client_name
 
 
-@contextmanager
-def suppress_exit() -> Iterator[list[int]]:
-    """The gate says its one line itself and ends with the status that it means: the list's only item."""
-    status = [1]
+def _ended(gate: Callable[[], object]) -> Result:
+    """The gate says its one line itself and ends with the status that it means."""
     try:
-        yield status
+        gate()
     except SystemExit as leaving:
-        status[0] = leaving.code if isinstance(leaving.code, int) else 1
+        return Result(exit=leaving.code if isinstance(leaving.code, int) else 1)
+    return Result(exit=1)
 
 
 @click.group(cls=Verbs, hidden=True)
@@ -38,9 +36,8 @@ def server(frame: Frame, member: str) -> Result:
     from bkcore import gate as gates
 
     assert frame.home is not None
-    with suppress_exit() as status:
-        gates.control(frame.home, member, os.environ.get("SSH_ORIGINAL_COMMAND", ""))
-    return Result(exit=status[0])
+    home, command = frame.home, os.environ.get("SSH_ORIGINAL_COMMAND", "")
+    return _ended(lambda: gates.control(home, member, command))
 
 
 @gate.command(cls=Verb)
@@ -58,9 +55,8 @@ def data(frame: Frame, name: str) -> Result:
         source.label: gates.Served(source.method, source.path, tuple(source.options.exclude))
         for source in sources_of(config)
     }
-    with suppress_exit() as status:
-        gates.data(frame.home, name, os.environ.get("SSH_ORIGINAL_COMMAND", ""), served)
-    return Result(exit=status[0])
+    home, command = frame.home, os.environ.get("SSH_ORIGINAL_COMMAND", "")
+    return _ended(lambda: gates.data(home, name, command, served))
 
 
 @click.group(cls=Verbs, hidden=True)
