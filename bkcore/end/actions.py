@@ -3,12 +3,8 @@
 A new verb is a new Action, never a new method of an End.
 """
 
-import shlex
 
 import msgspec
-
-from bkcore.end.rows import NodeKind
-from bkcore.safe import safe
 
 
 class _Action(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):

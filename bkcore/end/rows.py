@@ -1,7 +1,7 @@
 """What an end tells about itself: values that travel as they are, from a home on this machine or over a line.
 
-Times are UTC, sizes bytes, spans seconds. Text may come from outside: whoever shows it makes it safe. A name that is not
-UTF-8 stands in `name` with visible escapes, and its exact bytes in `name_b64`.
+Times are UTC, sizes bytes, spans seconds. Text may come from outside: whoever shows it makes it safe. A name that is
+not UTF-8 stands in `name` with visible escapes, and its exact bytes in `name_b64`.
 """
 
 from datetime import datetime
@@ -128,7 +128,7 @@ class SourceRow(Row, frozen=True):
 
 
 class Disk(Row, frozen=True):
-    """A file system that the end writes to. reserve: bytes that are never filled. days_left: until full, None unknown."""
+    """A file system that the end writes to. reserve: bytes that are never filled. days_left: until full, if known."""
 
     folder: str
     total: int
@@ -291,7 +291,7 @@ class FolderRow(Row, frozen=True):
 
 
 class Plan(Row, frozen=True):
-    """What an action would do. tier: 1 runs at once, 2 asks, 3 wants `typed` typed. id: for do(); "" when none is needed."""
+    """What an action would do. tier: 1 runs at once, 2 asks, 3 wants `typed` typed. id: for do(), "" without need."""
 
     tier: int
     title: str
