@@ -3,7 +3,6 @@
 A new verb is a new Action, never a new method of an End.
 """
 
-
 import msgspec
 
 
