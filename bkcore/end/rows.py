@@ -20,9 +20,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PageAt(Row, frozen=True):
-    """Which rows are asked for: up to `limit` behind the cursor that an earlier page gave; None is the beginning."""
+    """Which rows are asked for: up to `limit` from row number `start` on, or behind the cursor that a page gave.
+
+    start: counted from the cursor, or from 0 without one; it lets a list of 100,000 rows jump anywhere.
+    """
 
     cursor: str | None = None
+    start: int = 0
     limit: int = MOST_ROWS
 
 
