@@ -17,6 +17,12 @@ __all__ = [
 ]
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """What `pytest.mark.anyio` runs coroutines on: what the console runs on."""
+    return "asyncio"
+
+
 @pytest.fixture
 def door(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """The stand-in for ssh, in force through BK_SSH: the same code as with a real server, without logging in."""
