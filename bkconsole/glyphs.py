@@ -13,7 +13,7 @@ from bkcore.state import Answer
 class Charset:
     """The characters that widgets draw with. ellipsis: says that something was cut. spark: from low to high.
 
-    cursor, marked: stand before a line. plain: nothing but ASCII may be drawn.
+    cursor, marked: stand before a line. full, hollow: cells of a bar. plain: nothing but ASCII may be drawn.
     """
 
     plain: bool
@@ -28,7 +28,8 @@ class Charset:
     dot: str
     arrow: str
     spark: str
-    gap: str
+    full: str
+    hollow: str
 
 
 UNICODE = Charset(
@@ -44,7 +45,8 @@ UNICODE = Charset(
     dot="·",
     arrow="→",
     spark="▁▂▃▄▅▆▇█",
-    gap="·",
+    full="█",
+    hollow="░",
 )
 ASCII = Charset(
     plain=True,
@@ -59,7 +61,8 @@ ASCII = Charset(
     dot="|",
     arrow="->",
     spark="_.:-=+*#",
-    gap=" ",
+    full="#",
+    hollow=".",
 )
 
 
@@ -125,7 +128,7 @@ _NODES = {
     NodeKind.CLIENT: Sign("◇", "@", "client", "strong"),
     NodeKind.SOURCE: Sign("▤", "=", "source", "accent"),
     NodeKind.VERSION: Sign("◷", ":", "version", ""),
-    NodeKind.FOLDER: Sign("▪", "/", "folder", "accent"),
+    NodeKind.FOLDER: Sign("▣", "/", "folder", "accent"),
     NodeKind.FILE: Sign("·", ".", "file", ""),
     NodeKind.LINK: Sign("→", ">", "link", "faint"),
 }
