@@ -11,8 +11,9 @@ from bkcore.cli.options import Verb
 @click.command(cls=Verb)
 @click.option("--once", is_flag=True, help="Run until everything is stored and verified, compare, and end.")
 @click.option("--keep", metavar="DIR", help="Build it in this folder and leave it there.")
-def demo(frame: Frame, once: bool, keep: str | None) -> Result:  # noqa: ARG001, FBT001 - click calls it
+@click.option("--tethered", is_flag=True, hidden=True, help="End when standard input does.")
+def demo(frame: Frame, once: bool, keep: str | None, tethered: bool) -> Result:  # noqa: ARG001, FBT001 - click calls it
     """One server and two clients in a temporary folder, backing up real things over real ssh."""
     from bkcore.demo import run_demo
 
-    return Result(exit=run_demo(once=once, keep=Path(keep) if keep else None))
+    return Result(exit=run_demo(once=once, keep=Path(keep) if keep else None, tethered=tethered))

@@ -1,7 +1,9 @@
 """The demo's loop: serve, join, tick, tell what happens, and in the end see whether all of it is true."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,17 +32,21 @@ _START_SECONDS = 15.0
 _PAUSE = {True: 0.5, False: 2.0}
 _WISH_EVERY = 8
 _ROUNDS = 40
-# Rounds of each 40 in which db1 cannot be reached.
+# Rounds of each 40 in which db1 cannot be reached, and the one in which its database goes missing again.
 _AWAY = {True: range(1, 3), False: range(12, 20)}
+_BREAKS = 24
 
 
-def run_demo(once: bool, keep: Path | None) -> int:  # noqa: FBT001 - the two options of the command
+def run_demo(*, once: bool, keep: Path | None, tethered: bool = False) -> int:
     """Run the demo and return 0. once: until all is stored, verified and compared; else until it is interrupted.
 
-    keep: the folder to work in, which stays; None for a temporary one. BkError: the folder cannot be used, or with
-    once not everything came to be stored within 60 seconds (it says which source is in which state).
+    keep: the folder to work in, which stays; None for a temporary one. tethered: end when standard input does. BkError:
+    the folder cannot be used, or with once not everything came to be stored within 60 seconds (it says which source is
+    in which state).
     """
     started = time.monotonic()
+    if tethered:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     with ExitStack() as stack:
         folder = stack.enter_context(_folder(keep))
         world = worlds.make_world(folder)
@@ -49,6 +55,7 @@ def run_demo(once: bool, keep: Path | None) -> int:  # noqa: FBT001 - the two op
         demo = _Demo(world, once=once)
         stack.callback(demo.close)
         demo.begin()
+        _say("ready")
         while not demo.round():
             if once and time.monotonic() - started > _BOUND:
                 raise BkError(f"not done after {_BOUND:.0f} seconds: {demo.state()}", hint="--keep DIR keeps its logs")
@@ -136,6 +143,9 @@ class _Demo:
         if away and serving:
             _say("db1 goes away")
             process.end(self._serving.pop(home.root))
+            # A wish that gets through, and cannot be fetched: so the server meets a client that does not answer.
+            _bk(home, "backup", "sqlite", str(self._world.database), fine=range(256))
+            _bk(home, "tick", fine=range(256))
         elif not away and not serving:
             _say("db1 comes back")
             self._serve(home)
@@ -144,6 +154,9 @@ class _Demo:
         if self._round:
             worlds.commit(self._world.repository, self._round + 1)
             (self._world.tree / f"new {self._round}").write_text(f"{self._round}\n")
+        if self._round % _ROUNDS == _BREAKS:
+            _say("db1 stock: the database is gone again")
+            self._world.late.unlink(missing_ok=True)
 
     def _mend(self) -> None:
         """Give the missing database back, once its failure was seen."""
@@ -181,6 +194,12 @@ class _Demo:
         done = process.run(_command("db", "verify", "--home", str(self._world.server.root), "--client", client))
         _say(f"{client}: verify {'found no damage' if done.status == 0 else f'ended with {done.status}'}")
         return done.status == 0
+
+
+def _end_with_input() -> None:
+    """Whoever holds the other end of standard input may die in any way: this ends then too."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _word(pool: Pool, item: Item) -> str:
