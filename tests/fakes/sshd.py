@@ -1,6 +1,7 @@
 """OpenSSH's own server on a loopback port, as whoever runs the tests, with the files that the product generated."""
 
 import getpass
+import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,9 @@ from fakes.world import free_port
 from bkcore.gate.keys import make_pair
 
 _SECONDS = 10.0
+#: Compiled into Debian's sshd, which as root does not start without it. A service manager makes it at boot, if there is
+#: one.
+_SEPARATION = Path("/run/sshd")
 
 
 @dataclass
@@ -31,6 +35,8 @@ class Sshd:
         SHLVL: a bash that sshd starts reads the tester's own .bashrc, unless it takes itself for an inner one.
         """
         folder.mkdir()
+        if os.geteuid() == 0:
+            _SEPARATION.mkdir(mode=0o755, exist_ok=True)
         port = free_port()
         make_pair(home / ".ssh" / "host_ed25519", "host")
         config = folder / "sshd_config"
