@@ -40,12 +40,19 @@ def ago(then: datetime | None, now: datetime) -> str:
     return f"{span(seconds)} ago" if seconds >= 0 else f"{span(-seconds)} ahead"
 
 
+def moment_and_age(then: datetime | None, now: datetime, zone: tzinfo | None = None) -> str:
+    """Both: "2026-11-25 14:05:09, 3 m ago"; of what is to come: "2026-11-25 14:05:09, in 3 m"."""
+    if then is None:
+        return NEVER
+    return f"{stamp(then, zone)}, {ago(then, now) if then <= now else until(then, now)}"
+
+
 def age(then: datetime | None, now: datetime) -> str:
     """The same where there is little room: "3 m"."""
     return NEVER if then is None else span((now - then).total_seconds())
 
 
-def coming(then: datetime | None, now: datetime) -> str:
+def until(then: datetime | None, now: datetime) -> str:
     """When it will be: "in 4 m", "due" once that has come, "" where nothing is planned."""
     if then is None:
         return ""
@@ -94,6 +101,12 @@ def rate(per_second: int) -> str:
     return f"{size(per_second)}/s" if per_second > 0 else ""
 
 
+def progress(done: int, total: int, per_second: int) -> str:
+    """All of it in one: "42 %  12.3 MiB/s  4 m left"; of what is not known nothing, at least what is done."""
+    parts = (percent(done, total) or (size(done) if done else ""), rate(per_second), left(done, total, per_second))
+    return "  ".join(part for part in parts if part)
+
+
 def left(done: int, total: int, per_second: int) -> str:
     """How long it will still take at that rate: "4 m left"; "" where that is not known."""
     if per_second <= 0 or total <= 0 or done > total:
@@ -112,14 +125,14 @@ def bar(done: int, total: int, width: int, charset: Charset = UNICODE) -> str:
     return charset.full * cells + charset.hollow * (width - cells)
 
 
-def number(count: int) -> str:
+def count(amount: int) -> str:
     """A count: "1,234"."""
-    return f"{count:,}"
+    return f"{amount:,}"
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
+def counted(amount: int, noun: str, plural: str = "") -> str:
     """A count of things: "1 source", "1,234 sources", "2 entries"."""
-    return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
+    return f"{count(amount)} {noun if amount == 1 else plural or noun + 's'}"
 
 
 def trend(values: Sequence[int], width: int, charset: Charset = UNICODE) -> str:

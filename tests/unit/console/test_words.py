@@ -96,9 +96,11 @@ def test_past_and_future() -> None:
     assert words.ago(NOW - timedelta(minutes=3), NOW) == "3 m ago"
     assert words.ago(NOW + timedelta(minutes=3), NOW) == "3 m ahead"
     assert words.age(NOW - timedelta(days=4), NOW) == "4 d"
-    assert words.coming(NOW + timedelta(minutes=4), NOW) == "in 4 m"
-    assert words.coming(NOW, NOW) == "due"
-    assert words.coming(None, NOW) == ""
+    assert words.until(NOW + timedelta(minutes=4), NOW) == "in 4 m"
+    assert words.until(NOW, NOW) == "due"
+    assert words.until(None, NOW) == ""
+    assert words.moment_and_age(NOW, NOW + timedelta(minutes=3), UTC) == "2026-11-25 14:05:09Z, 3 m ago"
+    assert words.moment_and_age(NOW, NOW - timedelta(minutes=3), UTC) == "2026-11-25 14:05:09Z, in 3 m"
 
 
 def test_what_is_not_known_is_not_said() -> None:
@@ -107,6 +109,9 @@ def test_what_is_not_known_is_not_said() -> None:
     assert words.percent(5, 0) == ""
     assert words.rate(12_897_485) == "12.3 MiB/s"
     assert words.left(0, 1200, 5) == "4 m left"
+    assert words.progress(0, 0, 0) == ""
+    assert words.progress(2048, 0, 1024) == "2.0 KiB  1.0 KiB/s"
+    assert words.progress(600, 1200, 5) == "50 %  5 B/s  2 m left"
 
 
 def test_counts() -> None:
