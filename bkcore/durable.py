@@ -195,6 +195,14 @@ class Held:
         here = os.fstat(self._descriptor)
         return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[int]:
+        """Give the lock to a child that is started inside: it holds the descriptor from then on, and we let go."""
+        try:
+            yield self._descriptor
+        finally:
+            self.release()
+
     def release(self) -> None:
         """Let go. Safe to call twice."""
         if self._descriptor >= 0:

@@ -40,12 +40,36 @@ def read(home: Path) -> Iterator[dict[str, Any]]:
     """All lines, oldest first; one that is damaged is passed over."""
     for path in sorted((home / "log").glob("journal-*.jsonl")):
         for line in path.read_bytes().splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
+            if (event := _event(line)) is not None:
                 yield event
+
+
+def tail(home: Path, most: int = 20_000) -> list[dict[str, Any]]:
+    """The last lines, the newest first; damaged ones are passed over."""
+    found: list[dict[str, Any]] = []
+    for path in sorted((home / "log").glob("journal-*.jsonl"), reverse=True):
+        lines = path.read_bytes().splitlines()[-(most - len(found)) :]
+        found += [event for event in map(_event, reversed(lines)) if event is not None]
+        if len(found) >= most:
+            break
+    return found
+
+
+def about(home: Path, request: str) -> Iterator[dict[str, Any]]:
+    """The lines in which a request's id stands, oldest first."""
+    wanted = request.encode()
+    for path in sorted((home / "log").glob("journal-*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            if wanted in line and (event := _event(line)) is not None:
+                yield event
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
 
 
 class StepLog:

@@ -153,9 +153,25 @@ def discover(given: Path | None, environ: Mapping[str, str], script: Path, cwd: 
     return _standard_home()
 
 
+def standard_homes() -> list[Path]:
+    """The homes at the places where setting up puts them, as far as they are there."""
+    return [folder for folder in _standard_places() if _exists(folder / CONFIG)]
+
+
+def _standard_places() -> list[Path]:
+    return list(dict.fromkeys([*_STANDARD, *_user_homes()]))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _standard_home() -> ClientHome | ServerHome:
-    looked = dict.fromkeys([*_STANDARD, *_user_homes()])
-    found = [folder for folder in looked if (folder / CONFIG).exists()]
+    looked = _standard_places()
+    found = standard_homes()
     if len(found) == 1:
         return open_home(found[0])
     names = ", ".join(map(str, found or looked))

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,21 @@ def start(
         stderr=stderr,
         start_new_session=True,
     )
+
+
+def detach(argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> None:
+    """Start a program that outlives us, in a session of its own and silent. pass_fds: descriptors that it gets."""
+    child = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+        pass_fds=pass_fds,
+    )
+    # While we live its end is ours to take note of, else it stays a zombie.
+    threading.Thread(target=child.wait, name="detached", daemon=True).start()
 
 
 def run(

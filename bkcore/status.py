@@ -7,7 +7,7 @@ from pathlib import Path
 from bkcore.errors import BkError, NothingMatched
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Receipt, Request, Wish, decode
-from bkcore.spool import Item, Pool
+from bkcore.spool import Attempts, Item, Pool
 from bkcore.state import Answer, Letter, Role, word
 
 
@@ -60,6 +60,13 @@ def row_of(peer: str, pool: Pool, item: Item) -> Row:
     return row
 
 
+def state_of(role: Role, letter: Letter, receipt: Receipt | None, tried: Attempts) -> str:
+    """The word for where a request stands, all things considered."""
+    if letter is Letter.COMPLETE and tried.code:
+        return Answer.RETRYING.value
+    return word(role, letter, receipt.state if receipt is not None else tried.answer)
+
+
 def _row(peer: str, pool: Pool, item: Item) -> Row | None:
     try:
         receipt = pool.outcome(item).receipt if item.letter in (Letter.FINISHED, Letter.FAILED) else None
@@ -68,16 +75,12 @@ def _row(peer: str, pool: Pool, item: Item) -> Row | None:
     except (OSError, BkError):
         return None
     tried = pool.attempts(item.id)
-    answer = receipt.state if receipt is not None else tried.answer
-    state = word(pool.role, item.letter, answer)
-    if item.letter is Letter.COMPLETE and tried.code:
-        state = Answer.RETRYING.value
     return Row(
         id=item.id,
         peer=peer,
         source=wish.source,
         module=wish.module,
-        state=state,
+        state=state_of(pool.role, item.letter, receipt, tried),
         letter=item.letter,
         attempts=tried.count,
         code=receipt.code if receipt is not None else tried.code,

@@ -142,9 +142,10 @@ class Entries:
         for method in Method:
             prefix = f"{method.value}/entries/"
             for stat in self._store.list(prefix):
-                yield self._read(stat.key, stat.key.removeprefix(prefix))
+                yield self.read(stat.key, stat.key.removeprefix(prefix))
 
-    def _read(self, key: str, name: str) -> Entry | str:
+    def read(self, key: str, name: str) -> Entry | str:
+        """The entry in one file, or a line that says what is wrong with it."""
         try:
             return decode(self._store.read(key), name)
         except (Damaged, Missing) as error:

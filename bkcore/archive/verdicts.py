@@ -78,10 +78,17 @@ class Verdicts:
     def _of(self, method: Method, request: str) -> Iterator[tuple[str, Verdict]]:
         """Verdicts with their keys. One that cannot be read is passed over: the next verify makes another."""
         for stat in self._store.list(_folder(method) + request):
-            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, Damaged, Missing):
-                verdict = msgspec.json.decode(self._store.read(stat.key), type=Verdict)
-                if stat.key.startswith(f"{_folder(method)}{verdict.id}."):
-                    yield stat.key, verdict
+            verdict = self.read(stat.key)
+            if verdict is not None:
+                yield stat.key, verdict
+
+    def read(self, key: str) -> Verdict | None:
+        """The verdict of that key, None when it is not what was written."""
+        try:
+            verdict = msgspec.json.decode(self._store.read(key), type=Verdict)
+        except (msgspec.DecodeError, UnicodeDecodeError, Damaged, Missing):
+            return None
+        return verdict if key.rpartition("/")[2].startswith(f"{verdict.id}.") else None
 
 
 def _folder(method: Method) -> str:

@@ -18,6 +18,7 @@ COMMANDS = {
     "extract": ("bkcore.cli.internal", "extract"),
     "gate": ("bkcore.cli.internal", "gate"),
     "hook": ("bkcore.cli.internal", "hook"),
+    "job": ("bkcore.cli.job", "job"),
     "log": ("bkcore.cli.requests", "log"),
     "retry": ("bkcore.cli.requests", "retry"),
     "serve": ("bkcore.cli.serve", "serve"),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -11,7 +12,7 @@ from bkcore.cli.options import Verb
 from bkcore.errors import UsageError
 from bkcore.modules import ALIASES, MODULES, Source, sources_of
 from bkcore.safe import safe
-from bkcore.tick.client import submit
+from bkcore.tick.asking import labelled, submit_all
 from bkcore.tick.ends import ClientEnd
 
 
@@ -19,33 +20,28 @@ from bkcore.tick.ends import ClientEnd
 @click.argument("module", default="")
 @click.argument("path", default="")
 @click.option("--all", "all_", is_flag=True, help="Every source of this client.")
+@click.option("--source", "labels", multiple=True, metavar="LABEL", help="Only the source of that label; repeatable.")
 @click.option("--server", default="", help="The server, when it is not the default one.")
 @click.option("--note", default="", help="A line that stays with the version.")
 @click.option("--hold", is_flag=True, help="Keep the version from pruning.")
 @click.option("--full", is_flag=True, help="Send everything, whatever the server is believed to have.")
-def backup(
-    frame: Frame,
-    module: str,
-    path: str,
-    all_: bool,  # noqa: FBT001 - click calls it
-    server: str,
-    note: str,
-    hold: bool,  # noqa: FBT001
-    full: bool,  # noqa: FBT001
-) -> Result:
-    """Ask for a backup of a MODULE's sources, of the one at PATH, or of --all."""
-    if not module and not all_:
+def backup(frame: Frame, module: str, path: str, labels: tuple[str, ...], server: str, **wishes: Any) -> Result:
+    """Ask for a backup of a MODULE's sources, of the one at PATH, of those of a LABEL, or of --all."""
+    every = wishes.pop("all_")
+    if not (module or every or labels):
         raise UsageError("say what to back up", hint="bkcore backup MODULE [PATH], or bkcore backup --all")
-    return _submit(frame, module, path, server, {"note": note, "hold": hold, "full": full})
+    return _submit(frame, module, path, server, wishes, labels)
 
 
-def _submit(frame: Frame, module: str, path: str, server: str, wishes: dict[str, object]) -> Result:
+def _submit(
+    frame: Frame, module: str, path: str, server: str, wishes: dict[str, object], labels: tuple[str, ...] = ()
+) -> Result:
     end = ClientEnd.open(client_home(frame, "backup"))
     name = end.config.server_name(server.rpartition("/")[2].removesuffix(".git") if "/" in server else server)
-    chosen = _chosen(sources_of(end.config), module, path)
+    chosen = _chosen(labelled(end, labels) if labels else sources_of(end.config), module, path)
     if frame.dry_run:
         return Result(lines=[f"{safe(source.path)}: would be asked for" for source in chosen])
-    done = [(source, submit(end, name, source, **wishes)) for source in chosen]
+    done = submit_all(end, name, chosen, **wishes)
     return Result(
         data=[{"id": each.id, "source": source.label, "server": name, "merged": each.merged} for source, each in done],
         lines=[f"{each.id} {source.label}{' (waits already)' if each.merged else ''}" for source, each in done],

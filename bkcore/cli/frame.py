@@ -18,6 +18,7 @@ from types import FrameType
 import click
 
 from bkcore.errors import BkError, ConfigError, Refused, Stopped, UsageError
+from bkcore.gauge import Gauge
 from bkcore.safe import safe
 
 FORMAT = 1
@@ -46,7 +47,7 @@ class Frame:
     """What every command is given: the global options, and the ways to talk to a person.
 
     home: as given with --home, None to look for it. end: the url of --end, "" for this machine. color: whether stdout
-    may be coloured, all things considered. verbose: how often -v was said.
+    may be coloured, all things considered. verbose: how often -v was said. gauge: shows elsewhere how far long work is.
     """
 
     home: Path | None = None
@@ -58,6 +59,7 @@ class Frame:
     verbose: int = 0
     color: bool = False
     utc: bool = False
+    gauge: Gauge | None = None
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, text: str) -> None:

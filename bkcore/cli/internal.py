@@ -1,13 +1,13 @@
 """Commands that programs call: the gate of a key, the hooks of a repository."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from bkcore import process
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import server_home
 from bkcore.cli.options import Verb, Verbs
@@ -86,13 +86,8 @@ def post_update(frame: Frame) -> Result:
         raise UsageError("BK_CLIENT names no client", hint="this is called by git, through the gate")
     _extract(frame, client)
     home = os.environ["BK_HOME"]
-    subprocess.Popen(
-        [sys.executable, "-I", "-m", "bkcore", "tick", "--home", home, "--client", client, "--wait", "--quiet"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
+    process.detach(
+        [sys.executable, "-I", "-m", "bkcore", "tick", "--home", home, "--client", client, "--wait", "--quiet"]
     )
     return Result()
 

@@ -9,6 +9,7 @@ import click
 
 from bkcore import __version__
 from bkcore.cli.frame import Frame, coloured, report, run
+from bkcore.gauge import Gauge
 
 _META = "bkcore.global"
 
@@ -50,14 +51,14 @@ class Verbs(click.Group):
             raise click.UsageError(f"there is no command {args[0]}{guess}", error.ctx or context) from None
 
 
-def main(group: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code. Raises nothing, whatever is typed."""
+def main(group: click.Command, name: str, arguments: Sequence[str] | None = None, gauge: Gauge | None = None) -> int:
+    """Run a command line and return its exit code. Raises nothing, whatever is typed. gauge: told how far it is."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return int(group.main(words, prog_name=name, standalone_mode=False) or 0)
+        return int(group.main(words, prog_name=name, standalone_mode=False, obj=gauge) or 0)
     except BaseException as error:  # noqa: BLE001 - whatever it is becomes one message and an exit code
         if isinstance(error, click.UsageError) and error.ctx is None:
             error.ctx = click.Context(group, info_name=name)
@@ -78,6 +79,7 @@ def frame_of(context: click.Context) -> Frame:
         verbose=given.get("verbose", 0),
         color=coloured(given.get("color", "auto")),
         utc=given.get("utc", False),
+        gauge=context.obj,
     )
 
 

@@ -13,8 +13,11 @@ from bkcore.safe import safe
 def progress(frame: Frame, title: str, total: int) -> Iterator[Progress]:
     """A bar while the work inside goes on; it is told the bytes that are done. Nothing without a terminal or with -q.
 
-    total: bytes, 0 if unknown.
+    total: bytes, 0 if unknown. Work that has a gauge tells that one.
     """
+    if frame.gauge is not None:
+        yield frame.gauge.part(total)
+        return
     if frame.quiet or frame.json or not sys.stderr.isatty():
         yield lambda _done: None
         return

@@ -8,13 +8,11 @@ from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import home_of, own_home
 from bkcore.cli.options import Verb
 from bkcore.cli.status import plain
-from bkcore.errors import NothingMatched, Refused
-from bkcore.paths import ClientHome, ServerHome
-from bkcore.request import Wish, decode, is_id
+from bkcore.errors import NothingMatched
+from bkcore.request import is_id
 from bkcore.safe import safe
-from bkcore.state import Answer, Letter
 from bkcore.status import Row, find, row_of
-from bkcore.tick.ends import ClientEnd, ServerEnd
+from bkcore.tick import asking
 
 
 @click.command(cls=Verb)
@@ -52,26 +50,7 @@ def log(frame: Frame, id_: str) -> Result:
 def retry(frame: Frame, ids: tuple[str, ...]) -> Result:
     """Try again now: a waiting request at the next tick, a failed one anew."""
     home = own_home(frame, "retry")
-    return Result(lines=[_retry(home, each) for each in ids], changed=True)
-
-
-def _retry(home: ClientHome | ServerHome, request: str) -> str:
-    peer, pool, item = find(home, request)
-    if item.letter is Letter.COMPLETE:
-        pool.forget_attempts(request)
-        return f"{request}: at the next tick"
-    if item.letter is not Letter.FAILED:
-        raise Refused(f"{request} has not failed: it is {row_of(peer, pool, item).state}")
-    if isinstance(home, ServerHome):
-        if pool.outcome(item).receipt.state is Answer.REFUSED:
-            raise Refused(f"{request} was refused for what it is: trying again cannot help")
-        pool.revive(item, Letter.COMPLETE)
-        return f"{request}: waits again"
-    from msgspec.structs import replace
-
-    wish = decode(pool.outcome(item).raw_body, Wish)
-    done = pool.submit(replace(wish, retry_of=request, origin="person"), ClientEnd.open(home).clock())
-    return f"{request}: asked for again as {done.id}"
+    return Result(lines=[asking.retry(home, each)[1] for each in ids], changed=True)
 
 
 @click.command(cls=Verb)
@@ -80,21 +59,4 @@ def cancel(frame: Frame, ids: tuple[str, ...]) -> Result:
     """Take requests back."""
     home = own_home(frame, "cancel")
     frame.confirm(f"cancel {len(ids)} request(s)?")
-    return Result(lines=[_cancel(home, each) for each in ids], changed=True)
-
-
-def _cancel(home: ClientHome | ServerHome, request: str) -> str:
-    from bkcore.tick.extract import cancel as cancel_on_server
-
-    _, pool, item = find(home, request)
-    if item.letter in (Letter.FINISHED, Letter.FAILED):
-        raise Refused(f"{request} has ended already")
-    if isinstance(home, ServerHome):
-        cancel_on_server(ServerEnd.open(home), pool, item)
-        return f"{request}: cancelled"
-    claim = pool.claim(item) if item.letter is Letter.COMPLETE else None
-    if claim is None:
-        pool.ask_cancel(request)
-        return f"{request}: asked to be cancelled"
-    claim.finish(ClientEnd.open(home).own_receipt(request, Answer.CANCELLED, text="cancelled on request"))
-    return f"{request}: cancelled"
+    return Result(lines=[asking.cancel(home, each) for each in ids], changed=True)

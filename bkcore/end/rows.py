@@ -104,7 +104,8 @@ class SourceRow(Row, frozen=True):
     reasons: why it stands as it does, worst first. every, limit: seconds, 0 for none. last_good: when the newest whole
     version was stored. verified_ok: what the last verify of its newest version found, None without one. proved: level
     of the newest proof, 0 for none. trend: bytes of the last versions, oldest first. request: the id of the one that is
-    on its way, and its state in words. heard: when the other end was last heard.
+    on its way, and its state in words. heard: when the other end was last heard. away: since when it does not answer,
+    None while it does. node: of what is stored of it, "" for nothing.
     """
 
     id: str
@@ -129,6 +130,8 @@ class SourceRow(Row, frozen=True):
     request: str = ""
     state: str = ""
     heard: datetime | None = None
+    away: datetime | None = None
+    node: str = ""
 
 
 class Disk(Row, frozen=True):
@@ -208,7 +211,7 @@ class RequestDetail(Row, frozen=True):
 
 
 class NodeKind(StrEnum):
-    """The floors of what is stored: client > source > version > folder, file, link."""
+    """The floors of what is stored: client > source > version > folder, file, link; of a repository its refs."""
 
     CLIENT = "client"
     SOURCE = "source"
@@ -216,13 +219,14 @@ class NodeKind(StrEnum):
     FOLDER = "folder"
     FILE = "file"
     LINK = "link"
+    REF = "ref"
 
 
 class Node(Row, frozen=True):
     """One thing in the tree of what is stored. id: opaque, for calls. inner: whether something can be below it.
 
     count: of what is below, 0 unknown. changed, partial, damaged, held: of a version; changed: its content is not that
-    of the one before it. link: where a link leads.
+    of the one before it. link: where a link leads. oid: the object that a ref leads to, hex.
     """
 
     id: str
@@ -242,6 +246,7 @@ class Node(Row, frozen=True):
     held: bool = False
     verified: datetime | None = None
     link: str = ""
+    oid: str = ""
 
 
 class JobState(StrEnum):
@@ -257,7 +262,7 @@ class JobState(StrEnum):
 class Job(Row, frozen=True):
     """Long work that runs on its end, whoever looks. command: the command line that does the same.
 
-    done, total: bytes, 0 unknown. lines: what came of it. exit: of the contract, once it ended.
+    done, total: bytes, 0 unknown; rate: bytes a second. lines: what came of it. exit: of the contract, once it ended.
     """
 
     id: str
@@ -269,6 +274,7 @@ class Job(Row, frozen=True):
     ended: datetime | None = None
     done: int = 0
     total: int = 0
+    rate: int = 0
     exit: int = 0
     lines: tuple[str, ...] = ()
     error: str = ""

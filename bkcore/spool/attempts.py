@@ -25,13 +25,15 @@ class Attempts(msgspec.Struct, frozen=True, kw_only=True):
     """What was tried so far.
 
     count: tries begun. answered: tries that the other side answered with a failure; only these count towards giving
-    up. code, text: why the last one failed. answer: what the server said last, before a final receipt.
+    up. since: when the first of those failed that have failed since. code, text: why the last one failed. answer: what
+    the server said last, before a final receipt.
     """
 
     format: int = FORMAT
     count: int = 0
     answered: int = 0
     at: datetime | None = None
+    since: datetime | None = None
     next_try: datetime | None = None
     code: str = ""
     text: str = ""
@@ -45,7 +47,13 @@ class Attempts(msgspec.Struct, frozen=True, kw_only=True):
         """The try failed; the next one is due later each time. text: already safe."""
         answered = self.answered + (0 if waits_on_host(error) else 1)
         return msgspec.structs.replace(
-            self, answered=answered, code=error.code, text=text, at=now, next_try=next_try(self.count, now, base)
+            self,
+            answered=answered,
+            code=error.code,
+            text=text,
+            at=now,
+            since=self.since or now,
+            next_try=next_try(self.count, now, base),
         )
 
     @property

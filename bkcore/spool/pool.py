@@ -21,6 +21,7 @@ _LONGEST_SLUG = 100
 _ATTEMPTS = ".attempts"
 _INCOMPLETE = ".incomplete"
 _CANCEL = ".cancel"
+_PROGRESS = ".progress"
 _SEQUENCE = ".sequence"
 _LOCK = ".lock"
 
@@ -194,6 +195,15 @@ class Pool:
     def ask_cancel(self, request: str) -> None:
         """Leave that mark."""
         durable.replace(self.cancel_mark(request), b"")
+
+    def progress_file(self, request: str) -> Path:
+        """Where whoever works on it says how far it is (see bkcore.gauge)."""
+        return self.folder / _PROGRESS / request
+
+    @property
+    def peer_tries(self) -> Path:
+        """What was tried since the other end answered last; there is none while it does."""
+        return self.folder / ".tries"
 
     @contextmanager
     def lock(self) -> Iterator[None]:

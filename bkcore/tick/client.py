@@ -9,7 +9,7 @@ from bkcore.modules import Source, sources_of
 from bkcore.request import Wish, decode, new_id, path_fields
 from bkcore.spool import Pool, Submitted
 from bkcore.state import Letter
-from bkcore.tick.ends import ClientEnd
+from bkcore.tick.ends import ClientEnd, note_pass
 from bkcore.tick.exchange import exchange
 from bkcore.tick.prepare import prepare_next
 from bkcore.tick.schedule import is_due
@@ -27,6 +27,7 @@ def tick(end: ClientEnd, only: frozenset[str] = _ALL) -> None:
         _prepare_all(end)
     if "push" in only:
         _exchange_all(end)
+    note_pass(end.home)
 
 
 def submit(end: ClientEnd, server: str, source: Source, **wishes: object) -> Submitted:

@@ -1,8 +1,9 @@
 """An end at work: its home, its configuration, and the clock it goes by."""
 
 import errno
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from bkcore import durable
 from bkcore.config import ClientConfig, ServerConfig, load_client, load_server
 from bkcore.errors import BkError, NoSpace
 from bkcore.modules import option_types
-from bkcore.paths import ClientHome, ServerHome, require_volume
+from bkcore.paths import ClientHome, Home, ServerHome, require_volume
 from bkcore.request import Receipt, digest
 from bkcore.safe import safe
 from bkcore.spool import Pool
@@ -125,6 +126,12 @@ def _folders(parent: Path) -> list[Path]:
         return [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
     except FileNotFoundError:
         return []
+
+
+def note_pass(home: Home) -> None:
+    """Leave word when the last pass of a home ended: the time of its lock file."""
+    with suppress(OSError):
+        os.utime(home.housekeeping)
 
 
 def trouble(error: BkError | OSError) -> BkError:

@@ -6,20 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bkcore import journal
+from bkcore import durable, journal
 from bkcore.archive.entries import Entries, Entry
 from bkcore.archive.intake import Intake, Kept
 from bkcore.config import ClientRecord, load_record
 from bkcore.errors import BkError, FramesNeeded, NoSpace, NotNow, QuotaReached, Stopped
 from bkcore.flow import Limits
+from bkcore.gauge import Gauge
 from bkcore.request import MAX_MISSING, Receipt, Request, decode, digest
 from bkcore.retrieval import METHODS, Fetch
 from bkcore.safe import safe
-from bkcore.spool import Claim
+from bkcore.spool import Claim, Pool
+from bkcore.spool.attempts import load, save, waits_on_host
 from bkcore.ssh import Remote
 from bkcore.state import Answer, Method
 from bkcore.tick.ends import ServerEnd, scratch, trouble
 from bkcore.tick.extract import stored_receipt
+
+# What says that a client could not be reached, or did not go on.
+_AWAY = frozenset({"unreachable", "stalled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ def fetch(end: ServerEnd, client: str, claim: Claim) -> None:
     log.step(f"fetch, try {attempts.count}")
     try:
         receipt = _stored(end, client, claim, attempts.count, log)
+        durable.remove(pool.peer_tries)
     except FramesNeeded as error:
         receipt = _need(end, claim, error)
     except Stopped as error:
@@ -50,6 +56,7 @@ def fetch(end: ServerEnd, client: str, claim: Claim) -> None:
         attempts = attempts.failed(failed, safe(failed.text, 300), end.clock(), end.retry)
         log.step(f"failed: {failed.text}")
         journal.write(end.home.root, "fetch failed", client=client, id=claim.id, code=failed.code, text=failed.text)
+        _note_peer(end, pool, failed)
         if not attempts.exhausted:
             claim.retry(attempts)
             return
@@ -57,6 +64,15 @@ def fetch(end: ServerEnd, client: str, claim: Claim) -> None:
     claim.finish(receipt)
     _discard(end, client, receipt)
     journal.write(end.home.root, receipt.state.value, client=client, id=claim.id, text=receipt.text)
+
+
+def _note_peer(end: ServerEnd, pool: Pool, error: BkError) -> None:
+    """Keep in mind since when the client does not answer; an answer of any kind ends that."""
+    if error.code in _AWAY:
+        tries = load(pool.peer_tries).begun(end.clock())
+        save(pool.peer_tries, tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
+    elif not waits_on_host(error):
+        durable.remove(pool.peer_tries)
 
 
 def _stored(end: ServerEnd, client: str, claim: Claim, attempt: int, log: Callable[[bytes], None]) -> Receipt:
@@ -77,6 +93,12 @@ def _retrieve(
     room.check(0)
     stop = _Mark(end.pool(client).cancel_mark(claim.id))
     intake = _intake(end, client, request, attempt, stop)
+    gauge = Gauge(end.pool(client).progress_file(claim.id))
+
+    def tell(here: int) -> None:
+        room.check(here)
+        gauge(here)
+
     limits = end.config.limits
     try:
         with scratch(end.home.tmp) as folder:
@@ -90,11 +112,13 @@ def _retrieve(
                 log,
                 attempt=attempt,
             )
-            fetched = METHODS[request.method].fetch(order, intake.target, room.check, stop)
+            fetched = METHODS[request.method].fetch(order, intake.target, tell, stop)
         kept = intake.finish(fetched)
     except BaseException:
         intake.abandon()
         raise
+    finally:
+        gauge.remove()
     entry = _entry(end, client, claim, request, kept)
     Entries(end.home.client_data(client)).create(entry)
     return entry
@@ -175,7 +199,7 @@ def _entry(end: ServerEnd, client: str, claim: Claim, request: Request, kept: Ke
         module=request.module,
         created=request.created,
         stored_at=end.clock().replace(microsecond=0),
-        sequence=Entries(end.home.client_data(client)).next_sequence(),
+        sequence=_next_sequence(end.home.client_data(client)),
         root=kept.root,
         size=kept.size,
         new_bytes=kept.new_bytes,
@@ -189,6 +213,13 @@ def _entry(end: ServerEnd, client: str, claim: Claim, request: Request, kept: Ke
         hold=request.hold,
         retry_of=request.retry_of,
     )
+
+
+def _next_sequence(folder: Path) -> int:
+    from bkcore.archive.catalog import Catalog
+
+    with Catalog(folder) as catalog:
+        return catalog.next_sequence()
 
 
 def _settle(end: ServerEnd, client: str, entry: Entry) -> None:

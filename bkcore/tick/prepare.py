@@ -10,6 +10,7 @@ from pathlib import Path
 from bkcore import durable, journal, process
 from bkcore.errors import BkError, Gone, SourceFailed, Stalled, Stopped
 from bkcore.flow import Notes
+from bkcore.gauge import Gauge
 from bkcore.modules import MODULES, Source, Workspace, sources_of
 from bkcore.request import ArchiveClaim, Request, Wish, decode, encode
 from bkcore.safe import safe
@@ -120,6 +121,7 @@ def _archive(
     from bkcore.archive.outbox import write_archive
 
     timeout = source.options.timeout
+    gauge = Gauge(end.pool(server).progress_file(wish.id))
     stop = _Bounds(time.monotonic() + timeout if timeout else 0.0, end.pool(server).cancel_mark(wish.id))
     with scratch(end.home.tmp) as folder:
         _run_hooks(source.options.before, log, {})
@@ -131,9 +133,10 @@ def _archive(
                 return None, Notes()
             known = frozenset() if wish.full else load_base(base_path(end, server, wish))
             room = end.config.outbox_limit - _used(end.home.outbox(server))
-            done = write_archive(stream, staged, known, limit=max(room, 0), tell=lambda _: None, stop=stop)
+            done = write_archive(stream, staged, known, limit=max(room, 0), tell=gauge, stop=stop)
             result = "ok"
         finally:
+            gauge.remove()
             _run_hooks(source.options.after, log, {"BK_RESULT": result})
     return ArchiveClaim(root=done.root, size=done.size, stream_sha256=done.stream_sha256), done.notes
 

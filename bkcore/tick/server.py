@@ -9,7 +9,7 @@ from bkcore.errors import BkError, Busy
 from bkcore.request import Request, decode
 from bkcore.spool import Item, due
 from bkcore.state import Letter
-from bkcore.tick.ends import ServerEnd
+from bkcore.tick.ends import ServerEnd, note_pass
 from bkcore.tick.extract import extract
 from bkcore.tick.receipts import publish
 from bkcore.tick.slots import work_in_slots
@@ -29,6 +29,7 @@ def tick(end: ServerEnd, client: str = "", only: frozenset[str] = _ALL, *, wait:
         waiting = queue.waiting()
         if waiting:
             work_in_slots(end.home.slots, min(end.config.slots, waiting), queue.work)
+    note_pass(end.home)
 
 
 def _housekeep(end: ServerEnd, client: str, *, extracting: bool) -> None:

@@ -19,11 +19,11 @@ FLOORS = (
     ("tick", "doctor"),
     ("status",),
     ("modules", "controlline", "retrieval", "notify", "archive", "gate"),
-    ("spool", "journal", "flow", "ssh"),
+    ("spool", "journal", "flow", "ssh", "jobs"),
     ("paths",),
     ("config",),
     ("request",),
-    ("durable", "process", "confine"),
+    ("durable", "process", "confine", "gauge"),
     ("state", "safe"),
     ("errors",),
 )

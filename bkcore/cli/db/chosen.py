@@ -1,6 +1,7 @@
 """What the words of one bkdb command line choose: `[INDEX] [RANGE]`, --client and --source."""
 
 import contextlib
+import dataclasses
 import os
 import shlex
 import sys
@@ -14,6 +15,7 @@ import click
 import msgspec
 
 from bkcore.archive.entries import Entries, Entry
+from bkcore.archive.following import source_key
 from bkcore.archive.listing import changes
 from bkcore.archive.ranges import EVERYTHING, is_range, parse_range
 from bkcore.archive.selection import Group, groups_of, in_range, of_index, of_source
@@ -21,6 +23,7 @@ from bkcore.archive.shelf import Shelf
 from bkcore.cli.db.place import Place, find_place
 from bkcore.cli.frame import Frame
 from bkcore.cli.options import Verb, nocolor
+from bkcore.end.node import NodeId
 from bkcore.errors import NothingMatched, UsageError
 from bkcore.paths import Home, require_owner
 
@@ -33,10 +36,11 @@ class Wanted:
     range: str = ""
     client: str = ""
     source: str = ""
+    nodes: tuple[str, ...] = ()
 
     def narrows(self) -> bool:
         """Whether anything was said that could match nothing."""
-        return any((self.index, self.range, self.client, self.source))
+        return any((self.index, self.range, self.client, self.source, self.nodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ class Chosen:
         for folder in self.place.clients.values():
             require_owner(Home(folder), command)
 
+    def measure(self, frame: Frame) -> None:
+        """Tell a gauge how many bytes all of it is."""
+        if frame.gauge is not None:
+            frame.gauge.expect(sum(entry.size for _, entry in self.versions()))
+
     @contextlib.contextmanager
     def shelves(self) -> Iterator[Callable[[Group], Shelf]]:
         """Gives each source's shelf; all are closed at the end."""
@@ -96,12 +105,18 @@ def choose(frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = 
     entries, unreadable = _read(place)
     whole = groups_of(entries)
     groups = of_source(whole, wanted.source) if wanted.source else whole
+    groups = _of_nodes(groups, wanted.nodes) if wanted.nodes else groups
     if index:
         groups = of_index(groups, index, len(whole))
     groups = in_range(groups, meant)
     if not groups and (wanted.narrows() or not may_be_empty):
         raise NothingMatched(f"no version in {place.base} is meant", hint="bkdb ls shows what there is")
     return Chosen(place, groups, _changed(whole), unreadable)
+
+
+def wanted(given: dict[str, Any]) -> Wanted:
+    """The words of a Selecting verb."""
+    return Wanted(given["index"], given["range_"], given["client"], given["source"], given["nodes"])
 
 
 class Selecting(Verb):
@@ -113,6 +128,7 @@ class Selecting(Verb):
             click.Argument(["index"], metavar="[INDEX]", default="", required=False),
             click.Argument(["range_"], metavar="[RANGE]", default="", required=False),
             click.Option(["--client"], default="", metavar="CLIENT", help="This client, wherever the command is run."),
+            click.Option(["--node", "nodes"], multiple=True, metavar="NODE", help="Only this node of what is stored."),
             click.Option(["--source"], default="", metavar="SOURCE", help="Only this label, or the path that ends so."),
             nocolor(),
         ]
@@ -137,6 +153,27 @@ def _read(place: Place) -> tuple[list[Entry], list[str]]:
         entries += [entry for entry in mine if entry.method in place.methods]
         unreadable += [f"{client}: {line}" for line in kept.damaged()]
     return entries, unreadable
+
+
+def _of_nodes(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:
+    """What these nodes mean: clients, sources and versions. NothingMatched when one of them means nothing."""
+    nodes = list(map(NodeId.parse, names))
+    found = dict.fromkeys(nodes, 0)
+    kept = []
+    for group in groups:
+        key = source_key(group.source, group.method, group.path)
+        here = [node for node in nodes if node.client == group.client and node.key in ("", key)]
+        versions = []
+        for entry in group.versions:
+            meant = [node for node in here if node.version in ("", entry.id)]
+            for node in meant:
+                found[node] += 1
+            versions += [entry] if meant else []
+        kept += [dataclasses.replace(group, versions=versions)] if versions else []
+    for node, count in found.items():
+        if not count:
+            raise NothingMatched(f"nothing is stored of the node {node}")
+    return kept
 
 
 def _changed(groups: Sequence[Group]) -> frozenset[str]:

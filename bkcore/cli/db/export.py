@@ -11,7 +11,7 @@ import click
 from bkcore.archive.entries import Entry
 from bkcore.archive.placing import Conflict, Exported, Form, export_name, original_name
 from bkcore.archive.shelf import USUAL, Shelf
-from bkcore.cli.db.chosen import Chosen, Selecting, Wanted, choose
+from bkcore.cli.db.chosen import Chosen, Selecting, choose, wanted
 from bkcore.cli.db.described import described, titled
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.progress import progress
@@ -58,20 +58,21 @@ class _Given:
 @click.option("--conflict", type=click.Choice(["skip", "rename", "overwrite"]), help="What to do when a name is taken.")
 @click.option("--verify", is_flag=True, help="Read what was written again, and compare.")
 @click.option("--names", type=click.Choice(["new", "original"]), default="new", help="The original's names of entries.")
-def export(frame: Frame, dest: str, index: str, range_: str, client: str, source: str, **how: Any) -> Result:
+def export(frame: Frame, dest: str, **how: Any) -> Result:
     """Give versions back into the folder DEST.
 
     An archive comes out as .tar.zst with a .toml beside it, a directory as a folder, a repository as a bare one that
     git can clone. Everything is checked on the way, and what cannot be given back whole is not given back.
     """
     order = _order(dest, how)
-    chosen = choose(frame, Wanted(index, range_, client, source), datetime.now(UTC))
+    chosen = choose(frame, wanted(how), datetime.now(UTC))
     _check_dest(order.dest, chosen)
     for line in chosen.unreadable:
         frame.warn(line)
     if frame.dry_run:
         return _plan(frame, chosen, order)
     chosen.require_owner()
+    chosen.measure(frame)
     given, errors = _give_all(frame, chosen, order)
     partial = [each.entry for each in given if each.entry.partial]
     for entry in partial:

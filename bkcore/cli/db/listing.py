@@ -10,21 +10,20 @@ import click
 from bkcore.archive.entries import Entry
 from bkcore.archive.listing import Dated, Listed, Listing, picture
 from bkcore.archive.selection import Group, moment
-from bkcore.cli.db.chosen import Chosen, Selecting, Wanted, choose
+from bkcore.cli.db.chosen import Chosen, Selecting, choose, wanted
 from bkcore.cli.db.described import described
 from bkcore.cli.frame import Frame, Result
 from bkcore.request import path_fields
 
 
 @click.command(cls=Selecting)
-def ls(frame: Frame, index: str, range_: str, client: str, source: str) -> Result:
+def ls(frame: Frame, **given: Any) -> Result:
     """List sources by path, and the dates of their versions.
 
     A date is bold where the content changed since the version before, faint where it did not, red where the version is
     known to be damaged. Times are this machine's; --utc shows UTC.
     """
-    wanted = Wanted(index, range_, client, source)
-    chosen = choose(frame, wanted, datetime.now(UTC), may_be_empty=True)
+    chosen = choose(frame, wanted(given), datetime.now(UTC), may_be_empty=True)
     for line in chosen.unreadable:
         frame.warn(line)
     damaged = _damaged(chosen)

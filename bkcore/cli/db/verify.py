@@ -10,7 +10,7 @@ import click
 from bkcore.archive.entries import Entry
 from bkcore.archive.selection import Group
 from bkcore.archive.verify import Report
-from bkcore.cli.db.chosen import Chosen, Selecting, Wanted, choose
+from bkcore.cli.db.chosen import Chosen, Selecting, choose, wanted
 from bkcore.cli.db.described import described, titled
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.progress import progress
@@ -27,17 +27,18 @@ class _Read:
 
 
 @click.command(cls=Selecting)
-def verify(frame: Frame, index: str, range_: str, client: str, source: str) -> Result:
+def verify(frame: Frame, **given: Any) -> Result:
     """Read versions again and check every byte.
 
     Damage is named: the frame and where it lies and the members that it touches, the file of a directory, the object
     of a repository. Exit 5 if there is any.
     """
-    chosen = choose(frame, Wanted(index, range_, client, source), datetime.now(UTC))
+    chosen = choose(frame, wanted(given), datetime.now(UTC))
     if frame.dry_run:
         lines = [f"{titled(frame, chosen, group, entry)}: would be read" for group, entry in chosen.versions()]
         return Result(data=[described(entry) for _, entry in chosen.versions()], lines=lines)
     chosen.require_owner()
+    chosen.measure(frame)
     found = list(_read(frame, chosen))
     damaged = bool(chosen.unreadable) or any(not each.report.ok for each in found)
     return Result(
