@@ -10,7 +10,7 @@ class BkError(Exception):
     """The root of them all.
 
     text: one sentence, may hold text from outside (it is made safe where it is shown, not here).
-    hint: what a person can do, "" when there is nothing.
+    hint: what a person can do, "" when there is nothing; further lines are what is to be written somewhere.
     code: a word of the receipts' closed list (state.CODES), "" when no receipt can come of it.
     """
 

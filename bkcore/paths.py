@@ -5,7 +5,7 @@ The names are the manual's: requests, outbox, TODO, repositories, data, log, tmp
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def open_home(root: Path) -> ClientHome | ServerHome:
     if not (root / CONFIG).exists():
         raise UsageError(
             f"{safe(str(root))} is no home of the Backup System: it has no {CONFIG}",
-            hint="name another folder with --home or BK_HOME, or set one up with `bkcore init`",
+            hint="name another folder with --home or BK_HOME",
         )
     return ClientHome(root) if role_of(root / CONFIG) is Role.CLIENT else ServerHome(root)
 
@@ -179,7 +179,7 @@ def _standard_home() -> ClientHome | ServerHome:
         raise UsageError(f"there are two homes: {names}", hint="say which with --home DIR or BK_HOME")
     raise UsageError(
         f"no home found: neither --home nor BK_HOME, nothing above the working folder, not in {names}",
-        hint="set one up with `bkcore init client|server`, or try `bkcore demo`",
+        hint="name one with --home DIR or BK_HOME; `bkcore demo --keep DIR` makes some to try",
     )
 
 
@@ -193,19 +193,26 @@ def _user_homes() -> list[Path]:
     return found
 
 
-def require_owner(home: Home, command: str) -> None:
-    """Refuse to write into a home as anybody but its owner, with the command line that would be right. Refused."""
+def require_owner(home: Home, as_user: Callable[[str], str]) -> None:
+    """Refuse to write into a home as anybody but its owner, with the command line that would be right. Refused.
+
+    as_user: that command line, for a user's name or "#" and a number.
+    """
     owner = home.root.stat().st_uid
     if owner == os.geteuid():
         return
-    try:
-        name = pwd.getpwuid(owner).pw_name
-    except KeyError:
-        name = f"#{owner}"
+    name = _user(owner)
     raise Refused(
-        f"{safe(str(home.root))} belongs to {name}, and only {name} may write there",
-        hint=f"sudo -u {name} {command}",
+        f"{safe(str(home.root))} belongs to {name}, and only {name} may work there: you are {_user(os.geteuid())}",
+        hint=as_user(name),
     )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"
 
 
 def require_volume(folder: Path, volume: str) -> None:

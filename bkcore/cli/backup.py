@@ -11,6 +11,7 @@ from bkcore.cli.home import client_home
 from bkcore.cli.options import Verb
 from bkcore.errors import UsageError
 from bkcore.modules import ALIASES, MODULES, Source, sources_of
+from bkcore.request import is_label
 from bkcore.safe import safe
 from bkcore.tick.asking import labelled, submit_all
 from bkcore.tick.ends import ClientEnd
@@ -28,17 +29,18 @@ from bkcore.tick.ends import ClientEnd
 def backup(frame: Frame, module: str, path: str, labels: tuple[str, ...], server: str, **wishes: Any) -> Result:
     """Ask for a backup of a MODULE's sources, of the one at PATH, of those of a LABEL, or of --all."""
     every = wishes.pop("all_")
-    if not (module or every or labels):
-        raise UsageError("say what to back up", hint="bkcore backup MODULE [PATH], or bkcore backup --all")
+    if bool(module or labels) == bool(every):
+        hint = "bkcore backup MODULE [PATH], or bkcore backup --all"
+        raise UsageError("say what to back up: a module, sources, or --all", hint=hint)
     return _submit(frame, module, path, server, wishes, labels)
 
 
 def _submit(
     frame: Frame, module: str, path: str, server: str, wishes: dict[str, object], labels: tuple[str, ...] = ()
 ) -> Result:
-    end = ClientEnd.open(client_home(frame, "backup"))
+    end = ClientEnd.open(client_home(frame, "backup", plans=True))
     name = end.config.server_name(server.rpartition("/")[2].removesuffix(".git") if "/" in server else server)
-    chosen = _chosen(labelled(end, labels) if labels else sources_of(end.config), module, path)
+    chosen = _chosen(end, labelled(end, labels) if labels else sources_of(end.config), module, path)
     if frame.dry_run:
         return Result(lines=[f"{safe(source.path)}: would be asked for" for source in chosen])
     done = submit_all(end, name, chosen, **wishes)
@@ -49,22 +51,33 @@ def _submit(
     )
 
 
-def _chosen(sources: Sequence[Source], module: str, path: str) -> list[Source]:
+def _chosen(end: ClientEnd, sources: Sequence[Source], module: str, path: str) -> list[Source]:
     name = ALIASES.get(module, module)
     if name and name not in MODULES:
-        raise UsageError(f"there is no module {safe(module)}", hint=f"known: {', '.join(sorted(MODULES))}")
+        import difflib
+
+        near = difflib.get_close_matches(name, MODULES, n=1)
+        guess = f" (did you mean {near[0]}?)" if near else ""
+        raise UsageError(f"there is no module {module}{guess}", hint=f"modules: {', '.join(sorted(MODULES))}")
     found = [source for source in sources if not name or source.module == name]
     if path:
         wanted = os.fsencode(os.path.abspath(path))
         found = [source for source in found if source.path == wanted]
     if not found:
-        what = f"{safe(module)} {safe(path)}".strip() or "nothing"
-        raise UsageError(f"no source of the configuration is {what}", hint=_to_add(name, path))
+        what = f"{name} source" if name else "source"
+        where = f" at {os.path.abspath(path)}" if path else ""
+        raise UsageError(f"{end.home.config} names no {what}{where}", hint=_to_add(name, path))
     return found
 
 
 def _to_add(module: str, path: str) -> str:
-    return f'add to bk.toml: [source.NAME] module = "{module or "…"}" path = "{safe(os.path.abspath(path or "/…"))}"'
+    """The lines that would make it a source."""
+    from bkcore.setup.files import table
+
+    at = os.path.abspath(path) if path else "/PATH"
+    name = os.path.basename(at).removesuffix(".git")
+    label = name if path and is_label(name) else "NAME"
+    return "add to bk.toml:\n" + table(("source", label), {"module": module or "MODULE", "path": at}).rstrip()
 
 
 @click.command("backup_it", cls=Verb, hidden=True)

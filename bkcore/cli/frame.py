@@ -157,12 +157,15 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def show(error: BaseException) -> Failure:
-    """Put an error on stderr: one line (one a fault for a configuration), and one with the hint."""
+    """Put an error on stderr: one line (one a fault for a configuration), and the hint with its lines to copy."""
     failure = failure_of(error)
     for line in failure.text.split("\n") if isinstance(error, ConfigError) else [failure.text]:
         _talk(f"bkcore: {safe(line)}")
     if failure.hint:
-        _talk(f"  hint: {safe(failure.hint)}")
+        first, *more = failure.hint.split("\n")
+        _talk(f"  hint: {safe(first)}")
+        for line in more:
+            _talk(f"        {safe(line)}")
     return failure
 
 

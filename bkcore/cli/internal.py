@@ -24,6 +24,13 @@ def _ended(gate: Callable[[], object]) -> Result:
     return Result(exit=1)
 
 
+def _home(frame: Frame) -> Path:
+    """A line of authorized_keys names its home: nothing is looked for."""
+    if frame.home is None:
+        raise UsageError("--home is missing", hint="this is called by a line of authorized_keys")
+    return frame.home
+
+
 @click.group(cls=Verbs, hidden=True)
 def gate() -> None:
     """What a key may do."""
@@ -35,8 +42,7 @@ def server(frame: Frame, member: str) -> Result:
     """The verbs of a member of gitosis.conf."""
     from bkcore import gate as gates
 
-    assert frame.home is not None
-    home, command = frame.home, os.environ.get("SSH_ORIGINAL_COMMAND", "")
+    home, command = _home(frame), os.environ.get("SSH_ORIGINAL_COMMAND", "")
     return _ended(lambda: gates.control(home, member, command))
 
 
@@ -49,13 +55,13 @@ def data(frame: Frame, name: str) -> Result:
     from bkcore.modules import option_types, sources_of
     from bkcore.paths import ClientHome
 
-    assert frame.home is not None
-    config = load_client(ClientHome(frame.home).config, option_types())
+    home = _home(frame)
+    config = load_client(ClientHome(home).config, option_types())
     served = {
         source.label: gates.Served(source.method, source.path, tuple(source.options.exclude))
         for source in sources_of(config)
     }
-    home, command = frame.home, os.environ.get("SSH_ORIGINAL_COMMAND", "")
+    command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     return _ended(lambda: gates.data(home, name, command, served))
 
 

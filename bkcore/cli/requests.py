@@ -1,6 +1,6 @@
 """bkcore show, log, retry, cancel: one request."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 
@@ -8,7 +8,8 @@ from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import home_of, own_home
 from bkcore.cli.options import Verb
 from bkcore.cli.status import plain
-from bkcore.errors import NothingMatched
+from bkcore.errors import BkError, NothingMatched
+from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import is_id
 from bkcore.safe import safe
 from bkcore.status import Row, find, row_of
@@ -49,14 +50,33 @@ def log(frame: Frame, id_: str) -> Result:
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
 def retry(frame: Frame, ids: tuple[str, ...]) -> Result:
     """Try again now: a waiting request at the next tick, a failed one anew."""
-    home = own_home(frame, "retry")
-    return Result(lines=[asking.retry(home, each)[1] for each in ids], changed=True)
+    return _each(frame, "retry", ids, lambda home, request: asking.retry(home, request)[1])
 
 
 @click.command(cls=Verb)
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
 def cancel(frame: Frame, ids: tuple[str, ...]) -> Result:
     """Take requests back."""
-    home = own_home(frame, "cancel")
-    frame.confirm(f"cancel {len(ids)} request(s)?")
-    return Result(lines=[asking.cancel(home, each) for each in ids], changed=True)
+    return _each(frame, "cancel", ids, asking.cancel, ask=f"cancel {len(ids)} request(s)?")
+
+
+def _each(frame: Frame, verb: str, ids: Sequence[str], act: "_Act", *, ask: str = "") -> Result:
+    """Do it to every request, after all of them were found. ask: what a person must agree to first."""
+    home = own_home(frame, verb, plans=True)
+    rows = [row_of(*find(home, each)) for each in dict.fromkeys(ids)]
+    if frame.dry_run:
+        return Result(data=list(map(plain, rows)), lines=[f"{row.id}: {row.state}; {verb} was meant" for row in rows])
+    if ask:
+        frame.confirm(ask)
+    done: list[str] = []
+    errors: list[BkError] = []
+    for row in rows:
+        try:
+            done.append(act(home, row.id))
+        except BkError as error:
+            errors.append(error)
+    code = max((each.exit for each in errors), default=0)
+    return Result(lines=done, exit=code, changed=bool(done), errors=tuple(errors))
+
+
+_Act = Callable[[ClientHome | ServerHome, str], str]

@@ -3,17 +3,21 @@
 import click
 
 from bkcore.cli.frame import Frame, Result
-from bkcore.cli.home import home_of
+from bkcore.cli.home import home_of, require_known
 from bkcore.cli.options import Verb
+from bkcore.paths import ServerHome
 from bkcore.safe import safe
-from bkcore.status import Row, rows
+from bkcore.status import Row, pools, rows
 
 
 @click.command(cls=Verb)
 @click.option("--client", default="", help="Only the requests of this client (or, on a client, to this server).")
 def status(frame: Frame, client: str) -> Result:
     """Where every request of this end stands."""
-    found = [row for row in rows(home_of(frame)) if not client or row.peer == client]
+    home = home_of(frame)
+    if client:
+        require_known("client" if isinstance(home, ServerHome) else "server", client, [peer for peer, _ in pools(home)])
+    found = [row for row in rows(home) if not client or row.peer == client]
     return Result(data=[plain(row) for row in found], lines=list(map(_line, found)) or ["no requests"])
 
 

@@ -3,7 +3,7 @@
 import click
 
 from bkcore.cli.frame import Frame, Result
-from bkcore.cli.home import own_home
+from bkcore.cli.home import own_home, require_known
 from bkcore.cli.options import Verb
 from bkcore.errors import UsageError
 from bkcore.paths import ClientHome
@@ -23,11 +23,16 @@ def tick(frame: Frame, client: str, only: str | None, wait: bool) -> Result:  # 
     if isinstance(home, ClientHome):
         from bkcore.tick import client as client_tick
 
+        if client:
+            raise UsageError("--client is for a server's tick", hint="leave it out")
         client_tick.tick(ClientEnd.open(home), _parts(only, _CLIENT_PARTS))
     else:
         from bkcore.tick import server as server_tick
 
-        server_tick.tick(ServerEnd.open(home), client, _parts(only, _SERVER_PARTS), wait=wait)
+        end = ServerEnd.open(home)
+        if client:
+            require_known("client", client, end.clients())
+        server_tick.tick(end, client, _parts(only, _SERVER_PARTS), wait=wait)
     return Result()
 
 

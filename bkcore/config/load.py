@@ -148,7 +148,7 @@ def _unreadable(path: Path, error: OSError) -> ConfigError:
     if path.is_symlink():
         return ConfigError(f"{path} is a symbolic link, not a plain file", hint="put the file itself in its place")
     if isinstance(error, FileNotFoundError):
-        return ConfigError(f"there is no {path}", hint=f"bkcore init makes one; {_EXAMPLE}")
+        return ConfigError(f"there is no {path}", hint=_EXAMPLE)
     return ConfigError(f"{path} cannot be read: {error.strerror}", hint="run as the user who owns it")
 
 

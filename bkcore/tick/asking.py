@@ -31,38 +31,48 @@ def submit_all(end: ClientEnd, server: str, sources: list[Source], **wishes: obj
 def retry(home: ClientHome | ServerHome, request: str) -> tuple[str, str]:
     """Try again now: a waiting request at the next tick, a failed one anew. Its id from now on, and what was done.
 
-    NothingMatched; Refused for one that has not failed, or was refused for what it is.
+    NothingMatched; Refused for one that has not failed, or was refused for what it is. ConfigError, NotMounted.
     """
+    end = open_end(home)
     peer, pool, item = find(home, request)
     if item.letter is Letter.COMPLETE:
         pool.forget_attempts(request)
         return request, f"{request}: at the next tick"
     if item.letter is not Letter.FAILED:
         raise Refused(f"{request} has not failed: it is {row_of(peer, pool, item).state}")
-    if isinstance(home, ServerHome):
+    if isinstance(end, ServerEnd):
         if pool.outcome(item).receipt.state is Answer.REFUSED:
             raise Refused(f"{request} was refused for what it is: trying again cannot help")
         pool.revive(item, Letter.COMPLETE)
         return request, f"{request}: waits again"
     wish = decode(pool.outcome(item).raw_body, Wish)
     again = msgspec.structs.replace(wish, retry_of=request, origin="person")
-    done = pool.submit(again, ClientEnd.open(home).clock())
+    done = pool.submit(again, end.clock())
     return done.id, f"{request}: asked for again as {done.id}"
 
 
 def cancel(home: ClientHome | ServerHome, request: str) -> str:
-    """Take a request back: one that waits ends now, one that is worked on is asked to stop. NothingMatched, Refused."""
+    """Take a request back: one that waits ends now, one that is worked on is asked to stop.
+
+    NothingMatched; Refused for one that has ended. ConfigError, NotMounted.
+    """
     from bkcore.tick.extract import cancel as cancel_on_server
 
+    end = open_end(home)
     _, pool, item = find(home, request)
     if item.letter in (Letter.FINISHED, Letter.FAILED):
         raise Refused(f"{request} has ended already")
-    if isinstance(home, ServerHome):
-        cancel_on_server(ServerEnd.open(home), pool, item)
-        return f"{request}: cancelled"
+    if isinstance(end, ServerEnd):
+        cancel_on_server(end, pool, item)
+        return f"{request}: {'asked to stop' if item.letter is Letter.PROCESSING else 'cancelled'}"
     claim = pool.claim(item) if item.letter is Letter.COMPLETE else None
     if claim is None:
         pool.ask_cancel(request)
         return f"{request}: asked to be cancelled"
-    claim.finish(ClientEnd.open(home).own_receipt(request, Answer.CANCELLED, text="cancelled on request"))
+    claim.finish(end.own_receipt(request, Answer.CANCELLED, text="cancelled on request"))
     return f"{request}: cancelled"
+
+
+def open_end(home: ClientHome | ServerHome) -> ClientEnd | ServerEnd:
+    """The end of a home, so that something may be written there. ConfigError, NotMounted."""
+    return ClientEnd.open(home) if isinstance(home, ClientHome) else ServerEnd.open(home)

@@ -3,12 +3,9 @@
 import contextlib
 import dataclasses
 import os
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +19,7 @@ from bkcore.archive.selection import Group, groups_of, in_range, of_index, of_so
 from bkcore.archive.shelf import Shelf
 from bkcore.cli.db.place import Place, find_place
 from bkcore.cli.frame import Frame
+from bkcore.cli.home import as_user
 from bkcore.cli.options import Verb, nocolor
 from bkcore.end.node import NodeId
 from bkcore.errors import NothingMatched, UsageError
@@ -71,9 +69,8 @@ class Chosen:
 
     def require_owner(self) -> None:
         """Refuse to work on somebody else's store, which also writes down what it finds. Refused."""
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         for folder in self.place.clients.values():
-            require_owner(Home(folder), command)
+            require_owner(Home(folder), as_user)
 
     def measure(self, frame: Frame) -> None:
         """Tell a gauge how many bytes all of it is."""
@@ -110,7 +107,7 @@ def choose(frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = 
         groups = of_index(groups, index, len(whole))
     groups = in_range(groups, meant)
     if not groups and (wanted.narrows() or not may_be_empty):
-        raise NothingMatched(f"no version in {place.base} is meant", hint="bkdb ls shows what there is")
+        raise NothingMatched(f"no version in {place.base} matches", hint="bkdb ls shows what there is")
     return Chosen(place, groups, _changed(whole), unreadable)
 
 

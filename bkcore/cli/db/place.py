@@ -5,14 +5,14 @@ is stored of that client; anywhere else of all clients of the server home that i
 """
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from bkcore.cli.frame import Frame
+from bkcore.cli.home import home_of, require_known, working_folder
 from bkcore.config import load_server
-from bkcore.errors import ConfigError, NothingMatched, UsageError
-from bkcore.paths import ServerHome, discover, require_volume
+from bkcore.errors import ConfigError, UsageError
+from bkcore.paths import ServerHome, require_volume
 from bkcore.state import Method
 
 
@@ -35,12 +35,10 @@ def find_place(frame: Frame, client: str) -> Place:
 
     UsageError when there is no server home, NothingMatched when it has no such client, NotMounted.
     """
-    if frame.end:
-        raise UsageError("bkdb works on the stores of this machine", hint="run it there, without --end")
-    here = _working_folder()
-    if not client and frame.home is None and _is_store(here):
+    here = working_folder()
+    if not (client or frame.home or frame.end) and _is_store(here):
         return Place(here, {here.parent.name: here.parent}, (Method(here.name),))
-    home = _server_home(frame, here)
+    home = _server_home(frame)
     inside = _below(here, home.data)
     if client:
         return Place(home.client_data(client), {client: _known(home, client)})
@@ -51,8 +49,8 @@ def find_place(frame: Frame, client: str) -> Place:
     return Place(home.data, {name: home.client_data(name) for name in _clients(home)}, many=True)
 
 
-def _server_home(frame: Frame, here: Path) -> ServerHome:
-    home = discover(frame.home, os.environ, Path(sys.argv[0]).absolute(), here)
+def _server_home(frame: Frame) -> ServerHome:
+    home = home_of(frame)
     if not isinstance(home, ServerHome):
         raise UsageError(
             f"{home.root} is the home of a client, and backups are stored on servers",
@@ -61,7 +59,9 @@ def _server_home(frame: Frame, here: Path) -> ServerHome:
     try:
         require_volume(home.data, load_server(home.config).volume)
     except ConfigError as error:
-        frame.warn(f"{home.config} has faults (bkcore config check names them); reading goes on: {error.text}")
+        first, *more = error.text.split("\n")
+        others = f" and {len(more)} more" if more else ""
+        frame.warn(f"{first}{others} (bkcore config check names every fault); reading goes on")
     return home
 
 
@@ -75,23 +75,8 @@ def _clients(home: ServerHome) -> list[str]:
 
 
 def _known(home: ServerHome, client: str) -> Path:
-    known = _clients(home)
-    if client in known:
-        return home.client_data(client)
-    import difflib
-
-    near = difflib.get_close_matches(client, known, n=1)
-    guess = f" (did you mean {near[0]}?)" if near else ""
-    raise NothingMatched(
-        f"nothing is stored of a client {client}{guess}", hint=f"clients: {', '.join(known) or 'none'}"
-    )
-
-
-def _working_folder() -> Path:
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        raise UsageError("the working folder does not exist any more", hint="cd to another one") from None
+    require_known("client", client, _clients(home))
+    return home.client_data(client)
 
 
 def _is_store(folder: Path) -> bool:

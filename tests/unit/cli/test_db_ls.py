@@ -126,12 +126,12 @@ def test_nocolor_may_stand_before_or_after_the_verb(bkdb: Run) -> None:
         (("0", "1"), 2, '"1" is not a range'),
         ((">1", "<2"), 2, "are two ranges"),
         ((">2037-01-01",), 4, "no version in"),
-        (("--client", "web3"), 4, "nothing is stored of a client web3 (did you mean web"),
-        (("--client", "../web1"), 4, "nothing is stored of a client ../web1"),
+        (("--client", "web3"), 4, "there is no client web3 here (did you mean web"),
+        (("--client", "../web1"), 4, "there is no client ../web1 here"),
         (("--source", "tarc"), 4, "there is no source tarc (did you mean trac?)"),
         (("2", "--source", "home"), 4, "no version in"),
         (("--home", "/nonexistent"), 2, "/nonexistent is no home"),
-        (("--end", "ssh://backupsrv@elsewhere"), 2, "works on the stores of this machine"),
+        (("--end", "ssh://backupsrv@elsewhere"), 2, "works on the ends of this machine"),
     ],
 )
 def test_what_cannot_be_meant_has_its_own_message_and_exit_code(
