@@ -3,6 +3,7 @@
 The names are the manual's: requests, outbox, TODO, repositories, data, log, tmp, scripts.
 """
 
+import errno
 import os
 import pwd
 from collections.abc import Callable, Mapping
@@ -127,12 +128,14 @@ class ServerHome(Home):
 
 
 def open_home(root: Path) -> ClientHome | ServerHome:
-    """The home in that folder. UsageError without a bk.toml, ConfigError when its role cannot be read."""
+    """The home in that folder. UsageError without a bk.toml, PermissionError, ConfigError when it tells no role."""
     if not (root / CONFIG).exists():
         raise UsageError(
             f"{safe(str(root))} is no home of the Backup System: it has no {CONFIG}",
             hint="name another folder with --home or BK_HOME",
         )
+    if not os.access(root / CONFIG, os.R_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root / CONFIG))
     return ClientHome(root) if role_of(root / CONFIG) is Role.CLIENT else ServerHome(root)
 
 

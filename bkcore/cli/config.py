@@ -1,14 +1,18 @@
 """bkcore config: look at the configuration."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 import click
 
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import home_of
 from bkcore.cli.options import Verb, Verbs
 from bkcore.config import example as example_of
-from bkcore.config import load_client, load_server
+from bkcore.config import load_client, load_record, load_server
+from bkcore.errors import BkError, ConfigError, Malformed
 from bkcore.modules import option_types
-from bkcore.paths import ClientHome
+from bkcore.paths import ClientHome, ServerHome
 from bkcore.state import Role
 
 
@@ -19,13 +23,35 @@ def config() -> None:
 
 @config.command(cls=Verb)
 def check(frame: Frame) -> Result:
-    """Read the configuration and name every fault in it. Exit 2 if there is one."""
+    """Read the configuration and name every fault in it. Exit 2 if there is one.
+
+    On a server that is bk.toml, and what the administrators said in access/: gitosis.conf, keydir/ and clients/.
+    """
     home = home_of(frame)
+    read: list[str] = []
+    faults: list[BkError] = []
+    for name, look in _parts(home):
+        try:
+            look()
+            read.append(f"{name}: ok")
+        except (ConfigError, Malformed) as error:
+            faults.append(error)
+    return Result(lines=read, exit=ConfigError.exit if faults else 0, errors=tuple(faults))
+
+
+def _parts(home: ClientHome | ServerHome) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What an end is configured by, and how each is looked at."""
     if isinstance(home, ClientHome):
-        load_client(home.config, option_types())
-    else:
-        load_server(home.config)
-    return Result(lines=[f"{home.config}: ok"])
+        yield str(home.config), lambda: load_client(home.config, option_types())
+        return
+    from bkcore.gate.access import CONF, access_of
+    from bkcore.gate.regenerate import keydir
+
+    yield str(home.config), lambda: load_server(home.config)
+    yield str(home.access / CONF), lambda: access_of(home.root)
+    yield str(home.access / "keydir"), lambda: keydir(home)
+    for path in sorted(home.record("").parent.glob("*.toml")):
+        yield str(path), partial(load_record, path)
 
 
 @config.command(cls=Verb)

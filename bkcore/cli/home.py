@@ -20,9 +20,7 @@ def home_of(frame: Frame) -> ClientHome | ServerHome:
         raise UsageError("this command works on the ends of this machine", hint="run it there, without --end")
     here = working_folder(needed=frame.home is None)
     try:
-        home = discover(frame.home, os.environ, here / sys.argv[0], here)
-        with home.config.open("rb"):
-            return home
+        return discover(frame.home, os.environ, here / sys.argv[0], here)
     except PermissionError as error:
         raise _closed(Path(os.fsdecode(error.filename)).parent) from None
 

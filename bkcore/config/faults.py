@@ -8,6 +8,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from bkcore.config.client import ClientConfig
 from bkcore.config.finder import Finder, Found
 from bkcore.config.lines import KeyPath, key_lines, nearest_line
@@ -52,7 +54,10 @@ class Faults(ConfigError):
     @classmethod
     def of_table(cls, data: bytes, file: str, kind: type[Table]) -> "Faults":
         """The faults of a server's bk.toml or of a client's record."""
-        return cls(_find(data, file, kind, {}), hint="bkcore config example shows every key")
+        is_home = "role" in kind.__struct_fields__
+        keys = ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
+        hint = "bkcore config example shows every key of a server" if is_home else f"the keys: {keys}"
+        return cls(_find(data, file, kind, {}), hint=hint)
 
     @classmethod
     def of_role(cls, data: bytes, file: str) -> "Faults":

@@ -133,7 +133,7 @@ def _record(end: ServerEnd, client: str) -> ClientRecord:
     if not path.exists():
         raise NotNow(
             f"{client} has no clients/{client}.toml in gitosis-admin: nobody said how to reach it",
-            hint=f"bkcore client add {client}",
+            hint=f"say it in {path}: format = 1, address, host-keys",
             code="not-configured",
         )
     return load_record(path)

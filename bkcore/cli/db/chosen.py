@@ -22,7 +22,7 @@ from bkcore.cli.frame import Frame
 from bkcore.cli.home import as_user
 from bkcore.cli.options import Verb, nocolor
 from bkcore.end.node import NodeId
-from bkcore.errors import NothingMatched, UsageError
+from bkcore.errors import Damaged, NothingMatched, UsageError
 from bkcore.paths import Home, require_owner
 
 
@@ -94,7 +94,8 @@ class Chosen:
 def choose(frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = False) -> Chosen:
     """Find the place and the versions in it that are meant.
 
-    NothingMatched when there are none, unless may_be_empty and nothing was asked for. UsageError.
+    NothingMatched when there are none, unless may_be_empty and nothing was asked for; Damaged when what cannot be read
+    may be what is meant. UsageError.
     """
     index, span = _index_and_range(wanted)
     meant = parse_range(span, now, utc=frame.utc) if span else EVERYTHING
@@ -106,6 +107,8 @@ def choose(frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = 
     if index:
         groups = of_index(groups, index, len(whole))
     groups = in_range(groups, meant)
+    if not groups and unreadable:
+        raise Damaged(f"no version in {place.base} that can be read matches: {'; '.join(unreadable)}")
     if not groups and (wanted.narrows() or not may_be_empty):
         raise NothingMatched(f"no version in {place.base} matches", hint="bkdb ls shows what there is")
     return Chosen(place, groups, _changed(whole), unreadable)

@@ -19,6 +19,7 @@ from bkcore.errors import AlreadyThere, BkError, Damaged, Missing, NoSpace, Part
 from bkcore.flow import Never
 from bkcore.safe import safe
 
+_UNREADABLE = "what it stood for is not given back; bkdb verify names all damage"
 # The worst that happened to any version decides the exit code.
 _WORST_FIRST = (Damaged.exit, Refused.exit, BkError.exit, Partial.exit)
 
@@ -67,8 +68,6 @@ def export(frame: Frame, dest: str, **how: Any) -> Result:
     order = _order(dest, how)
     chosen = choose(frame, wanted(how), datetime.now(UTC))
     _check_dest(order.dest, chosen)
-    for line in chosen.unreadable:
-        frame.warn(line)
     if frame.dry_run:
         return _plan(frame, chosen, order)
     chosen.require_owner()
@@ -107,6 +106,8 @@ def _check_dest(dest: Path, chosen: Chosen) -> None:
 
 
 def _plan(frame: Frame, chosen: Chosen, order: _Order) -> Result:
+    for line in chosen.unreadable:
+        frame.warn(line)
     plan = [(group, entry, order.dest / order.name_of(entry)) for group, entry in chosen.versions()]
     return Result(
         data=[{**described(entry), "path": path, "form": order.form_of(entry)} for _, entry, path in plan],
@@ -117,7 +118,7 @@ def _plan(frame: Frame, chosen: Chosen, order: _Order) -> Result:
 def _give_all(frame: Frame, chosen: Chosen, order: _Order) -> tuple[list[_Given], list[BkError]]:
     """One version after the other; one that fails does not keep the others back, but a full disk does."""
     given: list[_Given] = []
-    errors: list[BkError] = []
+    errors: list[BkError] = [Damaged(line, hint=_UNREADABLE) for line in chosen.unreadable]
     with chosen.shelves() as shelf:
         for group, entry in chosen.versions():
             try:
