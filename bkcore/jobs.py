@@ -5,9 +5,10 @@
 result says how it ended; without one a held lock means running, and a free one that its process died.
 """
 
+import base64
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from bkcore import durable, gauge, process
 from bkcore.errors import NothingMatched, Refused
 from bkcore.paths import Home
 from bkcore.request import is_id, new_id
+from bkcore.safe import safe
 
 FORMAT = 1
 MOST_LINES = 200
@@ -38,14 +40,32 @@ class State(StrEnum):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job does. argv: its command line. kind: the verb. who: who asked for it."""
+    """What a job does. argv: its command line. kind: the verb. who: who asked for it.
+
+    argv_b64: the same words exactly, when one of them is not UTF-8.
+    """
 
     argv: tuple[str, ...]
     title: str
     kind: str
     who: str
     when: datetime
+    argv_b64: tuple[str, ...] = ()
     format: int = FORMAT
+
+    @classmethod
+    def of(cls, argv: Sequence[str], title: str, kind: str, who: str) -> "Order":
+        """The order for these words, as os.fsdecode() gives them, now."""
+        plain = tuple(map(safe, argv))
+        exact = tuple(base64.b64encode(os.fsencode(word)).decode("ascii") for word in argv)
+        return cls(
+            argv=plain, title=title, kind=kind, who=who, when=now(), argv_b64=() if plain == tuple(argv) else exact
+        )
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command line, exactly."""
+        return tuple(os.fsdecode(base64.b64decode(word)) for word in self.argv_b64) or self.argv
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

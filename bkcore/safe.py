@@ -3,7 +3,9 @@
 Control, format, bidirectional, separator and surrogate characters become visible escapes. What comes out is one line.
 """
 
+import shlex
 import unicodedata
+from collections.abc import Iterable
 
 # Cc control, Cf format (bidi marks, zero widths), Cs lone surrogates, Co private, Cn unassigned, Zl/Zp line separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -21,6 +23,23 @@ def safe(text: str | bytes, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         return text[: max(limit - 1, 0)] + "…"
     return text
+
+
+def shell_line(words: Iterable[str]) -> str:
+    """Words as a line for a shell that means exactly them, printable whatever they hold.
+
+    Words with control characters, or bytes that are no UTF-8 (as os.fsdecode makes surrogates of them), are written as
+    $'…', which bash, zsh, ksh and busybox's sh read.
+    """
+    return " ".join(shlex.quote(word) if safe(word) == word else _dollar_quoted(word) for word in words)
+
+
+def _dollar_quoted(word: str) -> str:
+    def written(byte: int) -> str:
+        plain = 0x20 <= byte < 0x7F and byte not in b"'\\"
+        return chr(byte) if plain else f"\\{byte:03o}"
+
+    return "$'" + "".join(map(written, word.encode("utf-8", "surrogateescape"))) + "'"
 
 
 def _escape(char: str) -> str:

@@ -19,7 +19,7 @@ from bkcore.errors import Busy, UsageError
 from bkcore.gauge import Gauge
 from bkcore.jobs import MOST_LINES, Job, Jobs, State, now
 from bkcore.jobs import Result as Ended
-from bkcore.safe import safe
+from bkcore.safe import safe, shell_line
 
 _BOUND = 1 << 20
 _LOOK_SECONDS = 0.2
@@ -69,7 +69,7 @@ def run(frame: Frame, id_: str, lock: int) -> Result:
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.enter_context(_cancellable(jobs, id_))
-        code = _run(order.argv, jobs.gauge(id_))
+        code = _run(order.words, jobs.gauge(id_))
     cancelled = jobs.is_cancelled(id_)
     if code == TERMINATED and not cancelled:
         return Result(exit=code)  # the machine goes down, say: interrupted, not failed
@@ -176,10 +176,8 @@ def _line(found: Job) -> str:
 
 
 def _shown(found: Job) -> Iterator[str]:
-    import shlex
-
     yield _line(found)
-    yield f"  command  {safe(shlex.join(found.order.argv))}"
+    yield f"  command  {shell_line(found.order.words)}"
     yield f"  started  {found.order.when:%Y-%m-%d %H:%M:%SZ} by {safe(found.order.who)}"
     if found.state is State.RUNNING and found.reading is not None:
         yield f"  done     {found.reading.done} of {found.reading.total or '?'} bytes"

@@ -5,9 +5,10 @@ A new verb is a new Action, never a new method of an End.
 
 import base64
 import os
-import shlex
 
 import msgspec
+
+from bkcore.safe import shell_line
 
 
 class _Action(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
@@ -19,7 +20,7 @@ class _Action(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=s
 
     def command_line(self, home: str) -> str:
         """The same as a line for a shell, exactly as it can be run."""
-        return shlex.join(self.argv(home))
+        return shell_line(self.argv(home))
 
 
 class Backup(_Action, frozen=True):

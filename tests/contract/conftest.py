@@ -1,4 +1,4 @@
-"""Two ends and both doors: whoever asks for `ways` runs once through sshd and once through serve."""
+"""For `ways`: once through sshd and once through serve. For `opened`: an end as it is, and one behind a wire."""
 
 import shutil
 import tempfile
@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 from fakes.door import Door
 from fakes.embedded import Embedded
+from fakes.ends import Opened
+from fakes.mixed_store import mixed_home
 from fakes.sshd import Sshd
 from fakes.ways import Ways, way_to
 from fakes.world import Pair, make_pair
 
+from bkcore.end.local import open_local
+from bkcore.end.wire import WireEnd
 from bkcore.gate.keys import KEY
 
 
@@ -35,3 +39,15 @@ def ways(world: Pair, request: pytest.FixtureRequest, tmp_path_factory: pytest.T
     for each in started:
         each.stop()
     shutil.rmtree(sockets, ignore_errors=True)
+
+
+@pytest.fixture(params=["local", "wire"])
+def opened(request: pytest.FixtureRequest) -> Opened:
+    """How an end is opened: as it is, or with every call written out and read back."""
+    return open_local if request.param == "local" else lambda home: WireEnd(open_local(home))
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """A server home with one real version of each method."""
+    return mixed_home(tmp_path / "home")

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from bkcore import journal, process
@@ -165,14 +164,8 @@ def _each(ids: tuple[str, ...], act: Callable[[str], tuple[str, str]]) -> Outcom
 
 def _start(doer: Doer, action: Verify | Export) -> Job:
     title = plan(doer, action).title
-    order = Order(
-        argv=tuple(action.argv(doer.root)),
-        title=title,
-        kind=type(action).__name__.lower(),
-        who=journal.actor(),
-        when=datetime.now(UTC),
-    )
-    job = Jobs(doer.home).start(order)
+    kind = type(action).__name__.lower()
+    job = Jobs(doer.home).start(Order.of(action.argv(doer.root), title, kind, journal.actor()))
     journal.write(doer.home.root, "job started", id=job.id, title=title)
     return long_work.row(job)
 

@@ -126,7 +126,7 @@ def _about(home: ClientHome | ServerHome) -> About:
     return About(
         name=_name(home.config),
         role=role.value,
-        home=str(home.root),
+        home=safe(str(home.root)),
         version=__version__,
         rights="admin" if ours else "viewer",
         verbs=_READING + (_DOING[role] if ours else ()),

@@ -1,16 +1,27 @@
 """The jobs of a home as rows."""
 
-import shlex
+from itertools import islice
 
-from bkcore.end.rows import Job, JobState
+import msgspec
+
+from bkcore.end.rows import MOST_ROWS, Job, JobState
 from bkcore.jobs import Job as Found
 from bkcore.jobs import Jobs
 from bkcore.paths import Home
+from bkcore.safe import shell_line
+
+_FEW = 5
+_LONGEST = 300
 
 
 def listed(home: Home) -> tuple[Job, ...]:
-    """All of them, the newest first."""
-    return tuple(map(row, Jobs(home).all()))
+    """The last 500, the newest first, each with the last few of its lines."""
+    return tuple(map(_short, islice(Jobs(home).all(), MOST_ROWS)))
+
+
+def _short(found: Found) -> Job:
+    job = row(found)
+    return msgspec.structs.replace(job, lines=tuple(line[:_LONGEST] for line in job.lines[-_FEW:]))
 
 
 def one(home: Home, job: str) -> Job:
@@ -25,7 +36,7 @@ def row(found: Found) -> Job:
         id=found.id,
         kind=found.order.kind,
         title=found.order.title,
-        command=shlex.join(found.order.argv),
+        command=shell_line(found.order.words),
         state=JobState(found.state.value),
         started=found.order.when,
         ended=result.ended if result else None,
