@@ -83,7 +83,7 @@ class KeyBar(Row):
             self._keys = tuple(keys)
             self.refresh()
 
-    def pieces(self, width: int, charset: Charset) -> list[Piece]:  # noqa: ARG002 - Row's
+    def row(self, y: int, width: int, charset: Charset) -> list[Piece]:  # noqa: ARG002 - Row's
         pieces, end = [], 0
         for item in self.laid:
             pieces.append(Piece(" " * (item.start - end)))

@@ -1,4 +1,4 @@
-"""One row of the screen, put together from pieces of text. No piece is ever parsed as markup."""
+"""Rows of the screen that are put together from pieces of text. No piece is ever parsed as markup."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -27,14 +27,14 @@ def cells(pieces: Iterable[Piece]) -> int:
 
 
 class Row(Widget):
-    """A widget of one row. What a subclass gives may come from outside; it is made harmless here."""
+    """A bar: one row, unless a style says more."""
 
     DEFAULT_CSS = """
     Row { height: 1; width: 1fr; background: $panel; color: $foreground; }
     """
 
-    def pieces(self, width: int, charset: Charset) -> Sequence[Piece]:
-        """What stands in the row: at most `width` cells of text, made of shown() pieces."""
+    def row(self, y: int, width: int, charset: Charset) -> Sequence[Piece]:
+        """What stands in a row: at most `width` cells; texts from outside went through shown()."""
         raise NotImplementedError
 
     def shown(self, text: str) -> str:
@@ -42,15 +42,10 @@ class Row(Widget):
         return shown_text(text, plain=charset_of(self.app).plain)
 
     def render_line(self, y: int) -> Strip:
-        """The row; below it nothing."""
+        """One row, filled up to the width."""
         base, width = self.rich_style, self.size.width
-        if y:
-            return Strip.blank(width, base)
-        segments = [
-            Segment(piece.text, self._written(base, piece))
-            for piece in self.pieces(width, charset_of(self.app))
-            if piece.text
-        ]
+        pieces = self.row(y, width, charset_of(self.app))
+        segments = [Segment(piece.text, self._written(base, piece)) for piece in pieces if piece.text]
         return Strip(segments).adjust_cell_length(width, base)
 
     def _written(self, base: Style, piece: Piece) -> Style:

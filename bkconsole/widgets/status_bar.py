@@ -47,7 +47,7 @@ class StatusBar(Row):
             self._status = status
             self.refresh()
 
-    def pieces(self, width: int, charset: Charset) -> list[Piece]:
+    def row(self, y: int, width: int, charset: Charset) -> list[Piece]:  # noqa: ARG002 - Row's
         title = cut(self.shown(self._status.title), max(width - 2, 0), charset.ellipsis)
         left = [Piece(_BEFORE), Piece(title, "strong")]
         ends, facts = self._that_fit(width - cells(left))

@@ -15,6 +15,7 @@ _REASON = "needs root: users, namespaces or mounts of its own"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="fail when a test could not run here")
+    parser.addoption("--update-snapshots", action="store_true", help="keep the console's screens as they are now")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -115,6 +115,16 @@ async def test_a_hint_shows_its_keys_and_takes_no_room_when_it_says_nothing() ->
         await until(pilot, lambda: rows(pilot.app)[0].startswith(" enter"))
 
 
+async def test_a_hint_takes_a_second_row_where_it_is_narrow_and_never_a_third() -> None:
+    hint, bar = Hint("Two clients are being backed up. Press `2`, then `3`, to watch them."), KeyBar(KEYS)
+    async with Around(hint, bar).run_test(size=(45, 4)) as pilot:
+        await pilot.pause()
+        assert rows(pilot.app)[:2] == [" → Two clients are being backed up. Press 2,", "   then 3, to watch them."]
+        hint.show("word " * 40)
+        await until(pilot, lambda: rows(pilot.app)[1].endswith("…"))
+        assert rows(pilot.app)[2].startswith(" enter open")
+
+
 async def test_a_filter_is_told_as_it_is_typed_and_escape_clears_before_it_closes() -> None:
     app = Told(bar := FilterBar())
     async with app.run_test(size=(60, 5)) as pilot:

@@ -1,0 +1,38 @@
+"""What tests of screens ask for: each size, kept pictures in text, and a clock that stands still."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.gallery import NOW
+from fakes.screens import SIZES, compare
+from textual.app import App
+
+FOLDER = Path(__file__).parent / "snapshots"
+
+Snapshot = Callable[[App[Any], str], None]
+
+
+@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def size(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """Columns and rows of the terminal."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def snapshot(request: pytest.FixtureRequest) -> Snapshot:
+    """Compares a screen with how it was kept under a name."""
+    update = request.config.getoption("--update-snapshots")
+
+    def check(app: App[Any], name: str) -> None:
+        compare(app, name, FOLDER, update=update)
+
+    return check
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The time, in all tests of screens."""
+    return NOW
