@@ -10,7 +10,8 @@ from bkcore.safe import safe
 
 # More of a text is never looked at: no column is that wide, and combining characters take no cell at all.
 _MOST_CHARACTERS = 1024
-_ROOMY = 100
+# From this width on columns stand two cells apart.
+_ROOMY = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Column:
 
     width: the least and the wanted number of cells. priority: where not all fit, the highest goes first; 0 stays.
     flexible: shares what is left when all have what they want. keep: the part of a text that stays when it is cut.
+    says_cut: whether a cut text shows it; a line of blocks without its oldest values need not.
     """
 
     key: str
@@ -28,6 +30,7 @@ class Column:
     priority: int = 0
     flexible: bool = False
     keep: Literal["start", "end"] = "start"
+    says_cut: bool = True
 
 
 @dataclass(frozen=True, slots=True)

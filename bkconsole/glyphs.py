@@ -131,6 +131,7 @@ _NODES = {
     NodeKind.FOLDER: Sign("▣", "/", "folder", "accent"),
     NodeKind.FILE: Sign("·", ".", "file", ""),
     NodeKind.LINK: Sign("→", ">", "link", "faint"),
+    NodeKind.REF: Sign("⎇", "&", "ref", "accent"),
 }
 
 _JOBS = {

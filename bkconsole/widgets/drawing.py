@@ -17,6 +17,8 @@ from bkconsole.widgets.lines import Cell, Line
 
 # Before each line: the cursor's mark, the mark of what is marked, a space.
 GUTTER = 3
+# Behind each line, before the scroll bar.
+_MARGIN = 1
 _INDENT = 2
 _TWIST = 2
 
@@ -47,7 +49,7 @@ class Drawing:
     @cached_property
     def placed(self) -> tuple[Placed, ...]:
         """The columns that are shown, and where."""
-        return fit(self.columns, max(self.width - GUTTER, 0))
+        return fit(self.columns, max(self.width - GUTTER - _MARGIN, 0))
 
     def header(self, sort: Sort | None) -> Strip:
         """The titles, with a mark at the column that the list is sorted by."""
@@ -133,7 +135,8 @@ class Drawing:
         text = shown_text(cell.text, plain=self.charset.plain)
         before = self._tree(line)[: max(place.width - 1, 0)] if place.index == 0 else ""
         room = place.width - cell_len(before)
-        return before + padded(text, room, column.align, self.charset.ellipsis, column.keep)
+        ellipsis = self.charset.ellipsis if column.says_cut else ""
+        return before + padded(text, room, column.align, ellipsis, column.keep)
 
     def _tree(self, line: Line) -> str:
         """What stands before the first column's text: the depth, and whether more can be opened."""

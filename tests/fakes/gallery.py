@@ -59,7 +59,7 @@ COLUMNS = (
     Column("good", "Last good", (9, 10), "right", priority=1),
     Column("due", "Next due", (11, 11), "right", priority=2),
     Column("size", "Size", (8, 9), "right", priority=3),
-    Column("trend", "Trend", (6, 12), priority=4, keep="end"),
+    Column("trend", "Trend", (6, 12), priority=4, keep="end", says_cut=False),
     Column("module", "Module", (11, 11), priority=5),
 )
 

@@ -95,6 +95,12 @@ def test_what_is_cut_says_so_and_no_character_is_halved(text: str, width: int, k
     assert cut(text, width, "…", keep) == shown  # type: ignore[arg-type]
 
 
+def test_without_an_ellipsis_as_much_as_fits_stays() -> None:
+    assert cut("abcdef", 3, "", "end") == "def"
+    assert cut("abcdef", 3, "") == "abc"
+    assert cut("abcdef", 0, "") == ""
+
+
 def test_text_from_outside_becomes_one_harmless_line() -> None:
     assert shown_text("a\x1b[31m\n[/home]\u202e\udcff") == "a\\x1b[31m\\n[/home]\\u202e\\xff"
     assert shown_text("grüße", plain=True) == "gr\\xfc\\xdfe"
