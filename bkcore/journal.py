@@ -3,13 +3,14 @@
 Lines go to log/journal-YYYY-MM.jsonl. The full output of a request's steps goes to log/<id>.log, head and tail kept.
 """
 
-import json
 import os
 import pwd
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from bkcore.safe import safe
 
@@ -23,7 +24,7 @@ def write(home: Path, event: str, **facts: Any) -> None:
     now = datetime.now(UTC)
     line = {"format": FORMAT, "at": now.isoformat(timespec="milliseconds"), "actor": actor(), "event": event}
     line |= {name: safe(value, _LONGEST) if isinstance(value, str | bytes) else value for name, value in facts.items()}
-    _append(home / "log" / f"journal-{now:%Y-%m}.jsonl", json.dumps(line, default=str).encode() + b"\n")
+    _append(home / "log" / f"journal-{now:%Y-%m}.jsonl", msgspec.json.encode(line, enc_hook=str) + b"\n")
 
 
 def actor() -> str:
@@ -66,8 +67,8 @@ def about(home: Path, request: str) -> Iterator[dict[str, Any]]:
 
 def _event(line: bytes) -> dict[str, Any] | None:
     try:
-        event = json.loads(line)
-    except ValueError:
+        event = msgspec.json.decode(line)
+    except msgspec.DecodeError:
         return None
     return event if isinstance(event, dict) else None
 

@@ -7,7 +7,6 @@ lock, and none is ever given to a shell.
 import contextlib
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
@@ -67,7 +66,9 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def find(program: str) -> str:
     """The full path of a program. ProgramMissing, with the package to install, when there is none."""
-    found = shutil.which(program, path=environment()["PATH"])
+    from shutil import which
+
+    found = which(program, path=environment()["PATH"])
     if found is None:
         package = _PACKAGES.get(program, program)
         raise ProgramMissing(f"the program {program} is not installed", hint=f"apt-get install {package}")

@@ -11,7 +11,8 @@ RECEIPTS = "refs/bk/receipts"
 
 PLAIN_FILE = "100644"
 MAX_ENTRIES = 20_000
-MAX_SOURCES = 64 * 1024
+# A thousand sources with paths of 4,000 bytes.
+MAX_SOURCES = 4 * 1024 * 1024
 # "100644 ", a name of at most 60 bytes, NUL, 20 bytes of hash: no honest tree is larger.
 MAX_TREE = MAX_ENTRIES * 88
 # What a client reads of receipts at the most: 10,000 of them have about 4 MiB.

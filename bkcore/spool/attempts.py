@@ -3,7 +3,6 @@
 It affects when something happens, never what state it is in. A lost or damaged file means: never tried.
 """
 
-import random
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -69,6 +68,8 @@ def waits_on_host(error: BkError) -> bool:
 
 def next_try(count: int, now: datetime, base: timedelta) -> datetime:
     """When to try again: base · 2^(count-1) from now, at most 6 h, ±20 % so that many do not come back together."""
+    import random
+
     wait = min(base * 2.0 ** min(max(count - 1, 0), 16), _LONGEST_WAIT)
     return now + wait * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 (spreads load, guards nothing)
 

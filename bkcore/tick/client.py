@@ -1,19 +1,18 @@
 """The client's tick: recover, submit what is due, prepare, exchange with every server."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from bkcore import durable, journal
-from bkcore.errors import BkError
 from bkcore.modules import Source, sources_of
-from bkcore.request import Wish, decode, new_id, path_fields
+from bkcore.request import Wish, new_id, path_fields
 from bkcore.spool import Pool, Submitted
 from bkcore.state import Letter
 from bkcore.tick.ends import ClientEnd, note_pass
 from bkcore.tick.exchange import exchange
-from bkcore.tick.prepare import prepare_next
 from bkcore.tick.schedule import is_due
 from bkcore.tick.slots import work_in_slots
+from bkcore.tick.wishes import last_wishes
 
 _EXCHANGE_SECONDS = 30.0
 _ALL = frozenset({"prepare", "push"})
@@ -78,24 +77,14 @@ def _submit_due(end: ClientEnd) -> None:
     if not planned:
         return
     server = end.config.server_name()
-    last = _last_wishes(end.pool(server))
+    last = last_wishes(end.pool(server))
     for source, schedule in planned:
         every = timedelta(seconds=schedule.every or 0)
         before = last.get((source.module, source.path))
-        if is_due(end.clock(), before, every, schedule.at, schedule.window, end.config.name):
+        if is_due(
+            end.clock(), before.created if before else None, every, schedule.at, schedule.window, end.config.name
+        ):
             submit(end, server, source, origin="schedule")
-
-
-def _last_wishes(pool: Pool) -> dict[tuple[str, bytes], datetime]:
-    last: dict[tuple[str, bytes], datetime] = {}
-    for item in pool.items():
-        try:
-            ended = item.letter in (Letter.FINISHED, Letter.FAILED)
-            wish = decode(pool.outcome(item).raw_body if ended else item.body(), Wish)
-        except (BkError, OSError):
-            continue
-        last[(wish.module, wish.raw_path)] = wish.created
-    return last
 
 
 def _any_waits(end: ClientEnd) -> bool:
@@ -105,6 +94,8 @@ def _any_waits(end: ClientEnd) -> bool:
 
 def _prepare_all(end: ClientEnd) -> None:
     """Prepare one after the other, and let the servers know in between when it takes long."""
+    from bkcore.tick.prepare import prepare_next
+
     exchanged = time.monotonic()
 
     def work() -> bool:

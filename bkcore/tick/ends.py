@@ -1,24 +1,24 @@
 """An end at work: its home, its configuration, and the clock it goes by."""
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 from bkcore import durable
 from bkcore.config import ClientConfig, ServerConfig, load_client, load_server
 from bkcore.errors import BkError, NoSpace
-from bkcore.modules import option_types
 from bkcore.paths import ClientHome, Home, ServerHome, require_volume
-from bkcore.request import Receipt, digest
+from bkcore.request import Receipt, Wish, digest
 from bkcore.safe import safe
 from bkcore.spool import Pool
 from bkcore.state import Answer, Role
+
+REQUEST = "request.toml"
 
 Clock = Callable[[], datetime]
 
@@ -39,6 +39,8 @@ class ClientEnd:
     @classmethod
     def open(cls, home: ClientHome, clock: Clock = system_clock) -> "ClientEnd":
         """Read the configuration and see that the home is the one that was set up. ConfigError, NotMounted."""
+        from bkcore.modules import option_types
+
         config = load_client(home.config, option_types())
         require_volume(home.root, config.volume)
         return cls(home, config, clock)
@@ -55,6 +57,15 @@ class ClientEnd:
     def outbox(self, server: str, request: str) -> Path:
         """Where the prepared data of a request lies."""
         return self.home.outbox(server) / request
+
+    def request_file(self, server: str, request: str) -> Path:
+        """What is sent of a prepared request, byte for byte; it lies with the data and goes with it."""
+        return self.outbox(server, request) / REQUEST
+
+    def base(self, server: str, wish: Wish) -> Path:
+        """Where it is remembered which frames of a source that server has."""
+        name = hashlib.sha256(wish.module.encode() + b"\0" + wish.raw_path).hexdigest()[:32]
+        return self.home.bases(server) / name
 
     def own_receipt(self, request: str, state: Answer, code: str = "", text: str = "") -> Receipt:
         """A receipt for what ended before anything was sent: it names no server."""
@@ -113,6 +124,9 @@ class ServerEnd:
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """A private folder below tmp/ for one piece of work, gone afterwards."""
+    from shutil import rmtree
+    from tempfile import mkdtemp
+
     durable.make_folder(folder)
     made = Path(mkdtemp(prefix="w", dir=folder))
     try:

@@ -3,6 +3,7 @@
 import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import tomli_w
@@ -10,14 +11,16 @@ import tomli_w
 from bkcore import __version__, durable, journal
 from bkcore.errors import BkError, Busy, Malformed
 from bkcore.modules import sources_of
-from bkcore.request import Receipt, Request, Wish, decode, digest
+from bkcore.request import Receipt, Request, Wish, decode, digest, path_fields
 from bkcore.safe import safe
 from bkcore.spool import Item, Pool, due
 from bkcore.spool.attempts import load, save
-from bkcore.ssh import Remote
 from bkcore.state import FINAL, Answer, Letter
 from bkcore.tick.ends import ClientEnd, scratch
-from bkcore.tick.prepare import REQUEST, base_path
+from bkcore.tick.wishes import last_wishes
+
+if TYPE_CHECKING:
+    from bkcore.ssh import Remote
 
 _BEACON = timedelta(hours=6)
 # Their data may be asked for again by a person's retry on the server.
@@ -34,17 +37,17 @@ class _Beacon(msgspec.Struct, frozen=True):
 
 def exchange(end: ClientEnd, server: str) -> None:
     """One exchange with one server, if there is anything to say or to hear. Its errors are written down, not raised."""
-    from bkcore.controlline.client import Outgoing, synchronise
-
     pool = end.pool(server)
     waiting = [item for item in pool.items() if item.letter is Letter.SEND]
     sources = _sources(end, server)
     failed = [
-        item for item in pool.items() if item.letter is Letter.FAILED and _request_file(end, server, item).exists()
+        item for item in pool.items() if item.letter is Letter.FAILED and end.request_file(server, item.id).exists()
     ]
     if not (waiting or failed or _beacon_due(end, server, sources)) or not due(load(_tries(end, server)), end.clock()):
         return
-    bodies = {item.id: _request_file(end, server, item).read_bytes() for item in [*waiting, *failed]}
+    from bkcore.controlline.client import Outgoing, synchronise
+
+    bodies = {item.id: end.request_file(server, item.id).read_bytes() for item in [*waiting, *failed]}
     cancels = frozenset(item.id for item in waiting if pool.cancel_mark(item.id).exists())
     log = journal.StepLog(end.home.root, f"exchange-{server}")
     durable.make_folder(end.home.control(server).parent)
@@ -77,8 +80,10 @@ def exchange(end: ClientEnd, server: str) -> None:
             _hear(end, server, item, bodies[item.id], said.receipts[item.id])
 
 
-def remote_of(end: ClientEnd, server: str) -> Remote:
+def remote_of(end: ClientEnd, server: str) -> "Remote":
     """How that server is dialled: as bk.toml says."""
+    from bkcore.ssh import Remote
+
     link = end.config.server[server]
     key = end.home.root / link.key
     return Remote(server, link.user, link.address, link.port, tuple(link.host_keys), key)
@@ -130,7 +135,7 @@ def _finish(end: ClientEnd, server: str, item: Item, receipt: Receipt) -> None:
         return
     wish = decode(claim.body, Wish)
     outbox = end.outbox(server, item.id)
-    base = base_path(end, server, wish)
+    base = end.base(server, wish)
     if receipt.stored is not None and (outbox / "base").exists():
         durable.make_folder(base.parent)
         remember_base(base, outbox)
@@ -157,29 +162,25 @@ def _same_source(one: Item, other: Item) -> bool:
 
 def _sources(end: ClientEnd, server: str) -> dict[str, object]:
     """What sources.toml says, but for what moves all the time."""
-    last: dict[tuple[str, bytes], tuple[datetime, str]] = {}
-    pool = end.pool(server)
-    for item in pool.items():
-        try:
-            body = pool.outcome(item).raw_body if item.letter in (Letter.FINISHED, Letter.FAILED) else item.body()
-            wish = decode(body, Wish)
-        except (BkError, OSError):
-            continue
-        text = pool.attempts(item.id).text if item.letter is Letter.COMPLETE else ""
-        last[(wish.module, wish.raw_path)] = (wish.created, text)
+    last = last_wishes(end.pool(server))
     tables = {}
     for source in sources_of(end.config):
-        wished, error = last.get((source.module, source.path), (None, ""))
+        wish = last.get((source.module, source.path))
         schedule = source.options.schedule(end.config.schedule)
         tables[source.label] = {
             "module": source.module,
-            "path": safe(source.path, 300),
+            **_path(source.path),
             "every": schedule.every.in_words() if schedule.every else "",
             "limit": schedule.limit.in_words() if schedule.limit else "",
-            "last-wish": wished.isoformat() if wished else "",
-            "error": error,
+            "last-wish": wish.created.isoformat() if wish else "",
+            "error": wish.error if wish else "",
         }
     return {"format": 1, "version": __version__, "source": tables}
+
+
+def _path(path: bytes) -> dict[str, str]:
+    """The exact path, under the key that can carry it: `path` or `path-b64`."""
+    return {name.replace("_", "-"): value for name, value in path_fields(path).items()}
 
 
 def _moving(end: ClientEnd) -> dict[str, object]:
@@ -207,7 +208,3 @@ def _beacon_file(end: ClientEnd, server: str) -> Path:
 
 def _tries(end: ClientEnd, server: str) -> Path:
     return end.home.control(server).with_suffix(".tries")
-
-
-def _request_file(end: ClientEnd, server: str, item: Item) -> Path:
-    return end.outbox(server, item.id) / REQUEST

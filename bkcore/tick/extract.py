@@ -1,15 +1,18 @@
 """Extracting: what stands in a client's branch becomes requests in TODO. Idempotent; run by the hook and every tick."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bkcore import durable, journal
-from bkcore.archive.entries import Entries, Entry
 from bkcore.errors import Damaged, Malformed
 from bkcore.request import Receipt, Request, Stored, decode, digest
 from bkcore.spool import Item, Pool
 from bkcore.state import Answer, Letter
 from bkcore.tick.ends import ServerEnd
 from bkcore.tick.receipts import publish
+
+if TYPE_CHECKING:
+    from bkcore.archive.entries import Entries, Entry
 
 _MARK = ".extracted"
 _LOCK = ".extract.lock"
@@ -37,7 +40,7 @@ def extract(end: ServerEnd, client: str) -> None:
         durable.replace(mark, branch.tip.encode())
 
 
-def stored_receipt(end: ServerEnd, entry: Entry) -> Receipt:
+def stored_receipt(end: ServerEnd, entry: "Entry") -> Receipt:
     """The receipt that a version's own entry bears out, also when everything else was lost."""
     return Receipt(
         id=entry.id,
@@ -57,6 +60,8 @@ def stored_receipt(end: ServerEnd, entry: Entry) -> Receipt:
 
 
 def _take_in(end: ServerEnd, client: str, pool: Pool, requests: Mapping[str, bytes]) -> None:
+    from bkcore.archive.entries import Entries
+
     here = {item.id: item for item in pool.items()}
     entries = Entries(end.home.client_data(client))
     fresh: dict[str, bytes] = {}
@@ -97,7 +102,7 @@ def _check_same(end: ServerEnd, client: str, item: Item, pool: Pool, body: bytes
         journal.write(end.home.root, "id reused", client=client, id=item.id, code="id-reused")
 
 
-def _repeat(end: ServerEnd, client: str, pool: Pool, entries: Entries, request: str, body: bytes) -> None:
+def _repeat(end: ServerEnd, client: str, pool: Pool, entries: "Entries", request: str, body: bytes) -> None:
     """A version of that id exists: the work was done, whatever happened to TODO. Its receipt is given again."""
     try:
         entry = entries.get(request)

@@ -1,6 +1,5 @@
 """Preparing a wish: the source's data into the outbox, whole and durable, before the request is offered."""
 
-import hashlib
 import os
 import shlex
 import time
@@ -16,9 +15,8 @@ from bkcore.request import ArchiveClaim, Request, Wish, decode, encode
 from bkcore.safe import safe
 from bkcore.spool import Claim, Item, due
 from bkcore.state import Answer, Letter, Method
-from bkcore.tick.ends import ClientEnd, scratch, trouble
+from bkcore.tick.ends import REQUEST, ClientEnd, scratch, trouble
 
-REQUEST = "request.toml"
 _HOOK_SECONDS = 3600.0
 
 
@@ -131,7 +129,7 @@ def _archive(
             if stream is None:
                 result = "ok"
                 return None, Notes()
-            known = frozenset() if wish.full else load_base(base_path(end, server, wish))
+            known = frozenset() if wish.full else load_base(end.base(server, wish))
             room = end.config.outbox_limit - _used(end.home.outbox(server))
             done = write_archive(stream, staged, known, limit=max(room, 0), tell=gauge, stop=stop)
             result = "ok"
@@ -165,12 +163,6 @@ def _request(end: ClientEnd, wish: Wish, source: Source, archive: ArchiveClaim |
         path=wish.path,
         path_b64=wish.path_b64,
     )
-
-
-def base_path(end: ClientEnd, server: str, wish: Wish) -> Path:
-    """Where it is remembered which frames of a source that server has."""
-    name = hashlib.sha256(wish.module.encode() + b"\0" + wish.raw_path).hexdigest()[:32]
-    return end.home.bases(server) / name
 
 
 def _used(folder: Path) -> int:

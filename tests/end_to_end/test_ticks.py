@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fakes.world import Pair
 
+from bkcore import journal
 from bkcore.archive.entries import Entries
 from bkcore.modules import sources_of
 from bkcore.state import Answer, Letter
@@ -26,6 +27,8 @@ NEVER_IDLE = (
     "watchfiles",
     "obstore",
     "pyfastcdc",
+    "sqlite3",
+    "zstandard",
 )
 
 
@@ -106,3 +109,22 @@ def test_an_idle_tick_says_nothing_and_loads_nothing_heavy(
     assert code == 0
     assert done.stderr == b""
     assert [name for name in NEVER_IDLE if name in modules] == []
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_an_idle_tick_starts_no_program_and_writes_nothing_down(
+    ends: tuple[ClientEnd, ServerEnd], role: str, tmp_path: Path
+) -> None:
+    client, server = ends
+    wish_for_all(client)
+    settle(client, server)
+    home = (client if role == "client" else server).home.root
+    before = list(journal.read(home))
+    done = subprocess.run(
+        [sys.executable, "-m", "bkcore", "tick", "--home", str(home)],
+        capture_output=True,
+        check=False,
+        env={"PATH": str(tmp_path / "nothing")},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert list(journal.read(home)) == before

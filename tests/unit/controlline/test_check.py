@@ -80,7 +80,7 @@ BAD_TREES: dict[str, tuple[list[Entry], str]] = {
     "a long name": ([("100644", b"x", "RQ" + "x" * 300)], "no such file"),
     "a very long name": ([("100644", b"x", "RQ" + "x" * 20_000)], "no such file"),
     "too large": ([("100644", b"x" * 32_769, RQ)], "32769 bytes, and 32768 are allowed"),
-    "large sources": ([("100644", b"x" * 65_537, "sources.toml")], "65537 bytes, and 65536 are allowed"),
+    "large sources": ([("100644", b"x" * 4_194_305, "sources.toml")], "4194305 bytes, and 4194304 are allowed"),
     "twice": ([("100644", b"x", RQ), ("100644", b"y", RQ)], "twice or out of order"),
     "out of order": ([("100644", b"x", "sources.toml"), ("100644", b"y", RQ)], "twice or out of order"),
 }
