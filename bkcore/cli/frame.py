@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from bkcore.safe import safe
 FORMAT = 1
 PIPE_CLOSED = 128 + signal.SIGPIPE
 TERMINATED = 128 + signal.SIGTERM
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def failure_of(error: BaseException) -> Failure:
         case BkError():
             return Failure(error.exit, error.text, error.hint, error.code, error.transient)
         case _Terminated():
-            return Failure(TERMINATED, "ended by a signal")
+            return Failure(128 + error.number, f"ended by {signal.Signals(error.number).name}")
         case KeyboardInterrupt() | click.Abort():
             return Failure(Stopped.exit, "interrupted")
         case click.ClickException():
@@ -181,7 +183,11 @@ class _OutputClosed(Exception):
 
 
 class _Terminated(BaseException):
-    """SIGTERM: ends the work in order, so that what was begun is put away."""
+    """SIGTERM, or SIGHUP of a terminal that goes: ends the work in order, so that what was begun is put away."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def _give(frame: Frame, result: Result) -> None:
@@ -241,17 +247,21 @@ def _failure_of_system(error: OSError) -> Failure:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Make SIGTERM an exception while a command runs. Outside of the main thread signals are not ours."""
+    """Make _ENDING exceptions while a command runs. Outside of the main thread signals are not ours.
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise _Terminated
+    One that is ignored, as nohup leaves it, stays ignored.
+    """
 
-    try:
-        before = signal.signal(signal.SIGTERM, end)
-    except ValueError:
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise _Terminated(number)
+
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ours = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in ours}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

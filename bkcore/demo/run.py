@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -50,8 +51,8 @@ def run_demo(*, once: bool, keep: Path | None, tethered: bool = False) -> int:
     with ExitStack() as stack:
         folder = stack.enter_context(_folder(keep))
         world = worlds.make_world(folder)
-        _say(f"folder {folder}")
-        _say(f"export BK_HOME={world.server.root}")
+        _say(f"folder {safe(str(folder))}")
+        _say(f"export BK_HOME={safe(shlex.quote(str(world.server.root)))}")
         demo = _Demo(world, once=once)
         stack.callback(demo.close)
         demo.begin()
@@ -101,9 +102,9 @@ class _Demo:
         if self._round == 0 or (not self._once and self._round % _WISH_EVERY == 0):
             self._change()
             for home in present:
-                _bk(home, "backup", "--all", fine=(0, 8))
+                _bk(home, "backup", "--all")
         for end in (*present, self._world.server, *present):
-            _bk(end, "tick", fine=range(256))
+            _bk(end, "tick", fine=(0, 75))
         self._tell()
         self._mend()
         self._round += 1
@@ -144,8 +145,8 @@ class _Demo:
             _say("db1 goes away")
             process.end(self._serving.pop(home.root))
             # A wish that gets through, and cannot be fetched: so the server meets a client that does not answer.
-            _bk(home, "backup", "sqlite", str(self._world.database), fine=range(256))
-            _bk(home, "tick", fine=range(256))
+            _bk(home, "backup", "sqlite", str(self._world.database))
+            _bk(home, "tick", fine=(0, 75))
         elif not away and not serving:
             _say("db1 comes back")
             self._serve(home)
@@ -231,7 +232,7 @@ def _compare(world: World) -> None:
     _say(f"db1 papers: {safe(str(copy))} is the source byte for byte")
 
 
-def _bk(home: Home, *words: str, fine: "range | tuple[int, ...]" = (0,)) -> str:
+def _bk(home: Home, *words: str, fine: tuple[int, ...] = (0,)) -> str:
     """What a command said. BkError when it ends with anything that is not fine."""
     done = process.run(_command(*words, "--home", str(home.root)), total=_BOUND)
     if done.status not in fine:
@@ -266,3 +267,5 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+        else:
+            _say(f"{safe(str(folder))} stays: rm -r it when it is of no use any more")

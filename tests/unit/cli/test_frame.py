@@ -132,7 +132,8 @@ def test_output_that_cannot_be_written_is_a_failure() -> None:
     assert process.returncode in (1, 120)
 
 
-def test_a_terminated_command_puts_away_what_it_began_and_ends_with_143() -> None:
+@pytest.mark.parametrize(("number", "told"), [(signal.SIGTERM, b"SIGTERM"), (signal.SIGHUP, b"SIGHUP")])
+def test_a_terminated_command_puts_away_what_it_began_and_ends_with_the_signal(number: int, told: bytes) -> None:
     code = """
 def command(frame):
     try:
@@ -145,9 +146,22 @@ sys.exit(run(Frame(), command))
     process = child(code, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
-    process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=20) == (b"put away\n", b"bkcore: ended by a signal\n")
-    assert process.returncode == 143
+    process.send_signal(number)
+    assert process.communicate(timeout=20) == (b"put away\n", b"bkcore: ended by %s\n" % told)
+    assert process.returncode == 128 + number
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    code = """
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def command(frame):
+    os.kill(os.getpid(), signal.SIGHUP)
+    return Result(lines=["went on"])
+sys.exit(run(Frame(), command))
+"""
+    process = child(code, stdout=subprocess.PIPE)
+    assert process.communicate(timeout=20) == (b"went on\n", b"")
+    assert process.returncode == 0
 
 
 def test_the_terminal_is_left_alone_when_talk_is_not_wanted(capsys: pytest.CaptureFixture[str]) -> None:
