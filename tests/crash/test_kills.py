@@ -1,0 +1,200 @@
+"""Ticks are killed at 50 moments, at both ends of a real line; nothing accepted is lost, and nothing is done twice.
+
+Often the tick that should recover is killed as well. The server's hook is away, so that all that it would do is left to
+the ticks that are killed.
+"""
+
+import itertools
+import os
+import random
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fakes.embedded import Embedded
+from fakes.killing import WHOLE, Aim, Ended, Ticks, running
+from fakes.world import Sources, git, make_sources
+
+from bkcore.archive.entries import Entries
+from bkcore.archive.shelf import Shelf
+from bkcore.flow import Never
+from bkcore.modules import sources_of
+from bkcore.setup import homes
+from bkcore.state import Answer, Letter
+from bkcore.tick import client as client_tick
+from bkcore.tick.ends import ClientEnd, ServerEnd
+
+# Two worlds, so that they can be tried side by side: together 50 kills, at least six in each phase.
+SEEDS = (2026, 2027)
+KILLS = 25
+LEAST = 3
+# So many of each end's kills are spread evenly over the whole tick; the others go where there were fewest.
+SPREAD = 4
+PHASES = {"client": ("prepare", "push", "receipt"), "server": ("extract", "retrieve", "ingest", "receipt")}
+IN_A_ROW = 3
+MEASURED = 2
+MOST_ROUNDS = 15
+GONE_SECONDS = 10.0
+SOON = 'retry = "1s"'
+DOORS = f"doors-of-{os.getpid()}"
+
+
+@dataclass
+class Road:
+    """Both ends, what was accepted, and what was seen so far."""
+
+    client: ClientEnd
+    server: ServerEnd
+    sources: Sources
+    ticks: dict[str, Ticks]
+    seed: int
+    chance: random.Random = field(init=False)
+    accepted: set[str] = field(default_factory=set)
+    verified: set[str] = field(default_factory=set)
+    kills: list[tuple[str, Ended]] = field(default_factory=list)
+    longest_orphan: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+
+    def wish(self, number: int) -> None:
+        """Change the sources, and wish for two of them: one that is prepared at length, one that is not."""
+        change(self.sources, number)
+        labels = (("db", "tree"), ("papers", "project"))[number % 2]
+        for source in sources_of(self.client.config):
+            if source.label in labels:
+                self.accepted.add(client_tick.submit(self.client, "main", source).id)
+
+    def tick(self, end: str) -> None:
+        """A tick that nobody disturbs."""
+        ended = self.ticks[end].run()
+        assert ended.status == 0
+        assert running(ended.name) == []
+
+    def kill(self, end: str, aim: Aim) -> bool:
+        """A tick that is killed, if it comes as far as that; then look what it left behind."""
+        ended = self.ticks[end].run(aim)
+        if ended.status == 0:
+            return False
+        assert ended.status == -9
+        self.kills.append((end, ended))
+        self.longest_orphan = max(self.longest_orphan, seconds_until_gone(ended.name))
+        self.check_versions()
+        return True
+
+    def fallen(self) -> Counter[tuple[str, str]]:
+        """How many kills fell in each phase of each end."""
+        return Counter((end, ended.phase) for end, ended in self.kills)
+
+    def aims(self, end: str) -> Iterator[Aim]:
+        """Every third at the whole tick, each there in another part of it; the others where the fewest kills fell."""
+        shares = [(number + self.chance.random()) / SPREAD for number in range(SPREAD)]
+        self.chance.shuffle(shares)
+        for number in itertools.count():
+            if shares and number % 3 == 0:
+                yield Aim(WHOLE, shares.pop())
+            else:
+                fewest = min(PHASES[end], key=lambda phase: self.fallen()[end, phase])
+                yield Aim(fewest, self.chance.random() ** 2)
+
+    def check_versions(self) -> None:
+        """What is listed verifies and has an id of its own; what the client holds for stored is listed."""
+        entries = Entries(self.server.home.client_data("web1"))
+        assert entries.damaged() == []
+        listed = [entry.id for entry in entries.all()]
+        assert len(listed) == len(set(listed))
+        with Shelf(self.server.home.client_data("web1")) as shelf:
+            for entry in entries.all():
+                if entry.id not in self.verified:
+                    assert shelf.verify(entry, tell=lambda _: None, stop=Never()).damages == ()
+                    self.verified.add(entry.id)
+        assert {request for request, answer in self.answers().items() if answer is Answer.STORED} <= set(listed)
+
+    def answers(self) -> dict[str, Answer]:
+        """The final answer of each of the client's requests that has one."""
+        pool = self.client.pool("main")
+        ended = [item for item in pool.items() if item.letter in (Letter.FINISHED, Letter.FAILED)]
+        return {item.id: pool.outcome(item).receipt.state for item in ended}
+
+    def enough(self) -> bool:
+        """Whether there were enough kills, in every phase of each end."""
+        fallen = self.fallen()
+        least = min(fallen[end, phase] for end, phases in PHASES.items() for phase in phases)
+        return len(self.kills) >= KILLS and least >= LEAST
+
+    def tell(self) -> None:
+        """Print the figures."""
+        print(f"seed {self.seed}: {len(self.kills)} kills, orphans gone after at most {self.longest_orphan:.3f} s")
+        for end, ticks in self.ticks.items():
+            whole = ticks.usual(WHOLE)
+            fell = Counter(ended.phase or "between" for at, ended in self.kills if at == end)
+            tenths = Counter(min(int(ended.seconds / whole * 10), 9) for at, ended in self.kills if at == end)
+            print(f"{end}, usually {whole:.2f} s: {dict(fell)}, by tenths {[tenths[number] for number in range(10)]}")
+        answers = self.answers()
+        told = dict(Counter(answer.value for answer in answers.values()))
+        print(f"{len(self.accepted)} accepted: {told}, {len(self.accepted - set(answers))} lost")
+
+
+@pytest.fixture(params=SEEDS)
+def road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Road]:
+    sources = make_sources(tmp_path / "sources")
+    papers = f'\n[source.papers]\nmodule = "directories"\npath = "{sources.repository.parent}"\nas = "archive"\n'
+    server = homes.create_server_home(tmp_path / "server", "main", tables=f"[limits]\n{SOON}\n")
+    client = homes.create_client_home(tmp_path / "client", "web1", sources=sources.toml + papers)
+    client.config.write_text(client.config.read_text().replace('role = "client"', f'role = "client"\n{SOON}', 1))
+    monkeypatch.setenv("LOGNAME", DOORS)
+    doors = [Embedded.start(home.root) for home in (client, server)]
+    there = [homes.Door("127.0.0.1", door.port, door.user) for door in doors]
+    homes.join(client, server, client_door=there[0], server_door=there[1], dialled_from=["127.0.0.1"])
+    (server.root / "scripts" / "hooks" / "post-update").unlink()
+    ticks = {"client": Ticks(client.root), "server": Ticks(server.root)}
+    yield Road(ClientEnd.open(client), ServerEnd.open(server), sources, ticks, request.param)
+    for door in doors:
+        door.stop()
+
+
+def change(sources: Sources, number: int) -> None:
+    """Something new in the repository, the tree and the database."""
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    made = git(sources.repository, *author, "commit-tree", "master^{tree}", "-p", "master", "-m", f"{number}")
+    git(sources.repository, "update-ref", "refs/heads/master", made.strip())
+    (sources.tree / f"new {number}").write_bytes(os.urandom(100_000))
+    with closing(sqlite3.connect(sources.database)) as database, database:
+        database.execute("insert into item (name) values (?)", [os.urandom(50_000).hex()])
+
+
+def seconds_until_gone(name: str, but: int = 0) -> float:
+    """How long what was started under a name still runs, but for so many that may."""
+    began = time.monotonic()
+    while len(left := running(name)) > but:
+        assert time.monotonic() - began < GONE_SECONDS, left
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def test_wherever_ticks_are_killed_nothing_is_lost_or_done_twice_and_nothing_goes_on(road: Road) -> None:
+    aims = {end: road.aims(end) for end in PHASES}
+    for number in range(MOST_ROUNDS):
+        road.wish(number)
+        for end in PHASES:
+            for aim in itertools.islice(aims[end], IN_A_ROW if number >= MEASURED else 0):
+                if not road.kill(end, aim):
+                    break
+            road.tick(end)
+        if road.enough():
+            break
+    for end in ("client", "server", "client"):
+        road.tick(end)
+    road.verified.clear()
+    road.check_versions()
+    road.tell()
+    assert road.enough()
+    assert set(road.answers()) == road.accepted
+    assert set(road.answers().values()) <= {Answer.STORED, Answer.SUPERSEDED}
+    assert list(road.client.home.outbox("main").iterdir()) == []
+    assert seconds_until_gone(DOORS, but=2) < GONE_SECONDS
