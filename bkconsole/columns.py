@@ -72,12 +72,21 @@ def _shrink(widths: dict[int, int], room: int) -> None:
 
 def _grow(columns: Sequence[Column], widths: dict[int, int], room: int) -> None:
     """What is left goes to the important ones first, up to what they want, then to the flexible ones in equal parts."""
-    for index in sorted(widths, key=lambda each: (columns[each].priority, each)):
-        more = min(columns[index].width[1] - widths[index], room - sum(widths.values()))
-        widths[index] += max(more, 0)
+    for priority in sorted({columns[index].priority for index in widths}):
+        _grow_equals([index for index in widths if columns[index].priority == priority], columns, widths, room)
     flexible = [index for index in widths if columns[index].flexible]
     for place, index in enumerate(flexible):
         widths[index] += (room - sum(widths.values())) // (len(flexible) - place)
+
+
+def _grow_equals(equals: list[int], columns: Sequence[Column], widths: dict[int, int], room: int) -> None:
+    """Cell by cell, to the one that lacks most."""
+    for _ in range(room - sum(widths.values())):
+        lacks = {index: columns[index].width[1] - widths[index] for index in equals}
+        poorest = max(equals, key=lambda index: lacks[index])
+        if lacks[poorest] <= 0:
+            return
+        widths[poorest] += 1
 
 
 def _side_by_side(widths: dict[int, int], gap: int) -> Iterable[Placed]:

@@ -226,7 +226,8 @@ class Node(Row, frozen=True):
     """One thing in the tree of what is stored. id: opaque, for calls. inner: whether something can be below it.
 
     count: of what is below, 0 unknown. changed, partial, damaged, held: of a version; changed: its content is not that
-    of the one before it. link: where a link leads. oid: the object that a ref leads to, hex.
+    of the one before it. link: where a link leads. oid: the object that a ref leads to, hex. path: of a source, on its
+    client.
     """
 
     id: str
@@ -247,6 +248,8 @@ class Node(Row, frozen=True):
     verified: datetime | None = None
     link: str = ""
     oid: str = ""
+    path: str = ""
+    path_b64: str = ""
 
 
 class JobState(StrEnum):

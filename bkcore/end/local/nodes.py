@@ -72,6 +72,7 @@ def columns(node: Node) -> dict[str, str]:
     marks = {"changed": node.changed, "partial": node.partial, "damaged": node.damaged, "held": node.held}
     return {
         "name": node.name,
+        "path": node.path,
         "kind": node.kind.value,
         "module": node.module,
         "method": node.method,
@@ -97,7 +98,8 @@ def _source(client: str, stored: Stored) -> Node:
     return Node(
         id=str(NodeId(client, source.key)),
         kind=NodeKind.SOURCE,
-        **named("name", source.path),
+        name=source.label,
+        **named("path", source.path),
         inner=True,
         at=newest.stored_at,
         size=newest.size,

@@ -1,0 +1,107 @@
+"""5 Jobs: exports and verifies. They run on their end by themselves, and any console finds them again."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar
+
+from bkconsole import words
+from bkconsole.actions import JOBS, bindings
+from bkconsole.bridge import Link
+from bkconsole.glyphs import Charset, job_sign
+from bkconsole.listed import Listed
+from bkconsole.view import View
+from bkconsole.widgets.line_list import Cell, Column, Line
+from bkcore.end.actions import Cancel
+from bkcore.end.rows import Job, JobState, Topic
+from bkcore.errors import NothingMatched
+
+
+class JobsScreen(View):
+    """The jobs of all ends, the newest first."""
+
+    NAME = JOBS
+    TOPICS: ClassVar = frozenset({Topic.JOBS})
+    BINDINGS: ClassVar = bindings(JOBS)
+    COLUMNS: ClassVar = (
+        Column("state", "STATE", width=(12, 13), priority=0),
+        Column("kind", "KIND", width=(7, 8), priority=3),
+        Column("title", "WHAT", width=(14, 50), priority=0, flexible=True),
+        Column("progress", "PROGRESS", width=(8, 24), align="right", priority=1),
+        Column("started", "STARTED", width=(7, 8), align="right", priority=2),
+        Column("took", "TOOK", width=(6, 8), align="right", priority=4),
+        Column("end", "ON", width=(8, 16), priority=5),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs: dict[str, tuple[Link, Job]] = {}
+
+    async def read(self) -> None:
+        found = [(link, job) for link in self.console.links for job in await link.end.jobs()]
+        found.sort(key=lambda each: each[1].started, reverse=True)
+        wanted = self.filter.casefold()
+        shown = [(link, job) for link, job in found if wanted in f"{job.kind} {job.title} {job.state}".casefold()]
+        self._jobs = {_key(link, job): (link, job) for link, job in shown}
+        now = self.console.now()
+        self.list.show(Listed([_line(link, job, now, self.console.charset) for link, job in shown]))
+        for _, job in found:
+            self.console.guide.job(job)
+
+    def why_empty(self) -> str:
+        if self.filter:
+            return f"No job matches {self.filter}\n\nesc clears the filter."
+        return "No jobs yet.\n\n4 shows what is stored; there e exports and V verifies."
+
+    def acting(self) -> Link | None:
+        found = self._jobs.get(self.list.cursor_key or "")
+        return found[0] if found is not None else None
+
+    async def details(self) -> Iterable[tuple[str, str]]:
+        found = self._jobs.get(self.list.cursor_key or "")
+        return _facts(*found, self.console.now(), self.console.charset) if found is not None else ()
+
+    async def act_cancel(self) -> None:
+        found = self._jobs.get(self.list.cursor_key or "")
+        if found is None or found[1].state is not JobState.RUNNING:
+            raise NothingMatched("there is no running job under the cursor")
+        await self.console.perform(found[0], Cancel(ids=(found[1].id,)))
+
+    async def act_log(self) -> None:
+        await self.act_details()
+
+
+def _key(link: Link, job: Job) -> str:
+    return f"{link.name}\t{job.id}"
+
+
+def _line(link: Link, job: Job, now: datetime, charset: Charset) -> Line:
+    sign = job_sign(job.state)
+    seconds = ((job.ended or now) - job.started).total_seconds()
+    return Line(
+        _key(link, job),
+        (
+            Cell(sign.text(charset), sign.tone),
+            Cell(job.kind, "faint"),
+            Cell(job.title, "strong"),
+            Cell(words.progress(job.done, job.total, 0) if job.state is JobState.RUNNING else words.size(job.done)),
+            Cell(words.age(job.started, now)),
+            Cell(words.span(seconds)),
+            Cell(link.name, "faint"),
+        ),
+    )
+
+
+def _facts(link: Link, job: Job, now: datetime, charset: Charset) -> list[tuple[str, str]]:
+    sign = job_sign(job.state)
+    return [
+        ("job", job.id),
+        ("state", sign.text(charset)),
+        ("what", job.title),
+        *([("error", job.error)] if job.error else []),
+        *([("do", job.hint)] if job.hint else []),
+        *(("gave", line) for line in job.lines),
+        ("started", words.moment_and_age(job.started, now)),
+        ("ended", words.moment_and_age(job.ended, now) if job.ended else "still running"),
+        ("on", link.name),
+        ("command", job.command),
+    ]

@@ -1,0 +1,197 @@
+"""1 Overview: the table of sources over all ends, the worst first, with reasons."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar
+
+from bkconsole import words
+from bkconsole.actions import OVERVIEW, bindings
+from bkconsole.bridge import Link
+from bkconsole.glyphs import Charset, health_sign
+from bkconsole.listed import Listed
+from bkconsole.merging import Told, merged
+from bkconsole.view import View
+from bkconsole.widgets.line_list import Cell, Column, Line
+from bkcore.end.actions import Backup, Retry, Tick
+from bkcore.end.rows import MOST_ROWS, PageAt, Query, SourceRow, Topic
+from bkcore.errors import NothingMatched
+from bkcore.state import Role
+
+# More sources than these are not merged into one table: a filter narrows them.
+MOST_SOURCES = 5000
+
+
+class OverviewScreen(View):
+    """The table of sources."""
+
+    NAME = OVERVIEW
+    TOPICS: ClassVar = frozenset({Topic.SOURCES, Topic.REQUESTS})
+    BINDINGS: ClassVar = bindings(OVERVIEW)
+    COLUMNS: ClassVar = (
+        Column("state", "STATE", width=(11, 11), priority=0),
+        Column("client", "CLIENT", width=(6, 16), priority=1),
+        Column("source", "SOURCE", width=(8, 24), priority=0),
+        Column("module", "MODULE", width=(6, 11), priority=6),
+        Column("good", "LAST GOOD", width=(9, 9), align="right", priority=1),
+        Column("due", "NEXT DUE", width=(8, 9), align="right", priority=5),
+        Column("every", "EVERY", width=(5, 5), align="right", priority=7),
+        Column("verified", "VERIFIED", width=(8, 8), align="right", priority=3),
+        Column("versions", "VERS", width=(4, 5), align="right", priority=8),
+        Column("size", "SIZE", width=(7, 8), align="right", priority=4),
+        Column("trend", "TREND", width=(7, 7), priority=9),
+        Column("why", "WHY", width=(10, 60), priority=2, flexible=True),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, Told] = {}
+        self._sorted_by = ""
+
+    async def read(self) -> None:
+        found: list[tuple[Link, SourceRow]] = []
+        for link in self.console.links:
+            found += [(link, row) for row in await self._rows_of(link)]
+        told = self._in_order(merged(found))
+        self._told = {each.key: each for each in told}
+        now = self.console.now()
+        self.list.show(Listed([_line(each, now, self.console.charset) for each in told]))
+
+    async def _rows_of(self, link: Link) -> list[SourceRow]:
+        rows: list[SourceRow] = []
+        while len(rows) < MOST_SOURCES:
+            page = await link.end.sources(Query(text=self.filter), PageAt(start=len(rows), limit=MOST_ROWS))
+            rows += page.rows
+            if not page.rows or len(rows) >= page.total:
+                break
+        return rows
+
+    def _in_order(self, told: list[Told]) -> list[Told]:
+        match self._sorted_by:
+            case "client":
+                return sorted(told, key=lambda each: (each.client, each.row.source))
+            case "good":
+                return sorted(told, key=lambda each: (each.row.last_good is not None, each.row.last_good, each.key))
+            case "size":
+                return sorted(told, key=lambda each: -each.row.size)
+        return told
+
+    def why_empty(self) -> str:
+        if self.filter:
+            return f"No source matches {self.filter}\n\nesc clears the filter."
+        return (
+            "No source is known here yet.\n\nA client names its sources in bk.toml; they appear after its first tick."
+        )
+
+    def clients(self) -> list[str]:
+        """All that the table shows."""
+        return sorted({each.client for each in self._told.values()})
+
+    def acting(self) -> Link | None:
+        told = self._told.get(self.list.cursor_key or "")
+        if told is None:
+            return None
+        return told.link_of(Role.CLIENT) or told.links[0]
+
+    async def details(self) -> Iterable[tuple[str, str]]:
+        told = self._told.get(self.list.cursor_key or "")
+        return _facts(told, self.console.now(), self.console.charset) if told is not None else ()
+
+    def _here(self) -> Told:
+        told = self._told.get(self.list.cursor_key or "")
+        if told is None:
+            raise NothingMatched("there is no source under the cursor")
+        return told
+
+    async def act_open(self) -> None:
+        told = self._here()
+        await self.console.show_source(told.client, told.row.source)
+
+    async def act_export(self) -> None:
+        await self.act_open()
+
+    async def act_backup(self) -> None:
+        told = self._here()
+        link = told.link_of(Role.CLIENT)
+        if link is None:
+            raise NothingMatched(f"{told.client} is not looked at here", hint="backups are asked for on the client")
+        await self.console.perform(link, Backup(sources=(told.row.source,), server=told.server))
+
+    async def act_retry(self) -> None:
+        told = self._here()
+        if not told.row.request:
+            raise NothingMatched(
+                f"{told.row.source} has no request that could be tried again", hint="b asks for a backup"
+            )
+        await self.console.perform(told.links[0], Retry(ids=(told.row.request,)))
+
+    async def act_why(self) -> None:
+        from bkconsole.dialogs.facts import FactsDialog
+
+        told = self._here()
+        reasons = [("", reason) for reason in told.row.reasons] or [("", "nothing is wrong with it")]
+        self.app.push_screen(FactsDialog(f"Why {told.client} {told.row.source} stands as it does", reasons))
+
+    async def act_log(self) -> None:
+        told = self._here()
+        if not told.row.request:
+            raise NothingMatched(f"{told.row.source} has no request on its way")
+        self.console.show_log(told.links[0], told.row.request)
+
+    async def act_tick(self) -> None:
+        for link in self._here().links:
+            await self.console.perform(link, Tick())
+
+    async def act_sort(self) -> None:
+        kinds = ("", "client", "good", "size")
+        self._sorted_by = kinds[(kinds.index(self._sorted_by) + 1) % len(kinds)]
+        self.list.sorted_by(self._sorted_by)
+        self.outdate()
+
+
+def _line(told: Told, now: datetime, charset: Charset) -> Line:
+    row = told.row
+    sign = health_sign(row.health)
+    verified = Cell(words.age(row.last_verified, now), "damaged" if row.verified_ok is False else "")
+    return Line(
+        told.key,
+        (
+            Cell(sign.text(charset), sign.tone),
+            Cell(told.client),
+            Cell(row.source, "strong"),
+            Cell(row.module, "faint"),
+            Cell(words.age(row.last_good, now)),
+            Cell(words.until(row.next_due, now)),
+            Cell(words.span(row.every) if row.every else "-", "faint"),
+            verified,
+            Cell(str(row.versions)),
+            Cell(words.size(row.size) if row.versions else "-"),
+            Cell(words.trend(row.trend, 7, charset), "accent"),
+            Cell(row.reasons[0] if row.reasons else row.state, sign.tone if row.reasons else "faint"),
+        ),
+        dim=row.away is not None,
+    )
+
+
+def _facts(told: Told, now: datetime, charset: Charset) -> list[tuple[str, str]]:
+    row = told.row
+    sign = health_sign(row.health)
+    return [
+        ("state", sign.text(charset)),
+        *(("why", reason) for reason in row.reasons),
+        ("client", told.client),
+        ("server", told.server),
+        ("source", row.source),
+        ("module", row.module),
+        ("path", row.path),
+        ("last good", words.moment_and_age(row.last_good, now)),
+        ("next due", words.moment_and_age(row.next_due, now) if row.next_due else "not planned"),
+        ("every", words.span(row.every) if row.every else "no cadence: only when asked"),
+        ("limit", words.span(row.limit) if row.limit else "none"),
+        ("verified", words.moment_and_age(row.last_verified, now)),
+        ("proved", f"level {row.proved}" if row.proved else "not yet"),
+        ("versions", str(row.versions)),
+        ("size", words.size(row.size)),
+        ("heard", words.moment_and_age(row.heard, now)),
+        ("request", f"{row.request} {row.state}".strip() or "none on its way"),
+        ("told by", ", ".join(link.name for link in told.links)),
+    ]

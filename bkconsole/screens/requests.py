@@ -1,0 +1,257 @@
+"""2 Requests and 3 TODO: the pools of clients and of servers, live."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from bkconsole import words
+from bkconsole.actions import REQUESTS, TODO, bindings
+from bkconsole.bridge import Link
+from bkconsole.glyphs import UNICODE, Charset, request_sign
+from bkconsole.paging import Segment
+from bkconsole.view import View
+from bkconsole.widgets.line_list import Cell, Column, Line
+from bkconsole.widgets.told import Wanted
+from bkcore.end.actions import Cancel, Retry, Tick
+from bkcore.end.rows import Page, PageAt, Query, RequestDetail, RequestRow, Topic
+from bkcore.errors import NothingMatched
+from bkcore.state import Role
+
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+_SORTS = ("", "created", "source", "state")
+
+
+class _Pools:
+    """The requests of several ends, one end after the other, as lines."""
+
+    def __init__(self, segments: list[tuple[Link, Segment[RequestRow]]], now: datetime) -> None:
+        self.segments = segments
+        self.now = now
+        self.charset = UNICODE
+
+    def count(self) -> int:
+        return sum(segment.total for _, segment in self.segments)
+
+    def line(self, index: int) -> Line | None:
+        found = self.at(index)
+        return _line(found[0], found[1], self.now, self.charset) if found is not None else None
+
+    def at(self, index: int) -> tuple[Link, RequestRow] | None:
+        """The row of that number and its end, None if it is not here."""
+        for link, segment in self.segments:
+            if index < segment.total:
+                row = segment.row(index)
+                return (link, row) if row is not None else None
+            index -= segment.total
+        return None
+
+    def index_of(self, key: str) -> int | None:
+        """The number of the line with that key, None if it is not here."""
+        passed = 0
+        for link, segment in self.segments:
+            for number, row in segment.rows():
+                if _key(link, row) == key:
+                    return passed + number
+            passed += segment.total
+        return None
+
+    def find(self, key: str) -> tuple[Link, RequestRow] | None:
+        """The row with that key, and its end."""
+        index = self.index_of(key)
+        return self.at(index) if index is not None else None
+
+    async def load(self, first: int, last: int) -> None:
+        """Bring these lines. BkError of the first end that fails."""
+        for _, segment in self.segments:
+            if not segment.known or (first < segment.total and last >= 0):
+                await segment.load(first, last)
+            first, last = first - segment.total, last - segment.total
+
+
+class _PoolScreen(View):
+    """One kind of pools. ROLE: whose."""
+
+    ROLE: ClassVar[Role]
+    TOPICS: ClassVar = frozenset({Topic.REQUESTS})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pools = _Pools([], _NO_TIME)
+        self._asked: tuple[str, str, int] | None = None
+        self._sort = ""
+
+    async def read(self) -> None:
+        asked = (self.filter, self._sort, len(self.console.links.all))
+        links = self.console.links.of_role(self.ROLE)
+        if asked != self._asked:
+            self._asked = asked
+            self._pools = _Pools([(link, self._segment(link)) for link in links], self.console.now())
+        for _, segment in self._pools.segments:
+            segment.outdate()
+        self._pools.now, self._pools.charset = self.console.now(), self.console.charset
+        await self._pools.load(*self.seen)
+        self.list.show(self._pools)
+
+    def _segment(self, link: Link) -> Segment[RequestRow]:
+        query = Query(text=self.filter, sort=self._sort)
+
+        async def fetch(start: int, limit: int) -> Page[RequestRow]:
+            return await link.end.requests(query, PageAt(start=start, limit=limit))
+
+        return Segment(fetch)
+
+    async def on_line_list_wanted(self, event: Wanted) -> None:
+        """Lines came into sight that are not here."""
+        await self._pools.load(event.first, event.last)
+        self.list.changed()
+
+    def acting(self) -> Link | None:
+        found = self._pools.find(self.list.cursor_key or "")
+        return found[0] if found is not None else None
+
+    def _here(self) -> tuple[Link, RequestRow]:
+        found = self._pools.find(self.list.cursor_key or "")
+        if found is None:
+            raise NothingMatched("there is no request under the cursor")
+        return found
+
+    async def details(self) -> Iterable[tuple[str, str]]:
+        found = self._pools.find(self.list.cursor_key or "")
+        if found is None:
+            return ()
+        return _facts(await found[0].end.request(found[1].id), self.console.now())
+
+    async def act_why(self) -> None:
+        from bkconsole.dialogs.facts import FactsDialog
+
+        link, row = self._here()
+        detail = await link.end.request(row.id)
+        lines = [("", line) for line in detail.why] + [("then", line) for line in detail.advice]
+        self.app.push_screen(FactsDialog(f"Why {row.source} is {row.state}", lines))
+
+    async def act_log(self) -> None:
+        link, row = self._here()
+        self.console.show_log(link, row.id)
+
+    async def act_retry(self) -> None:
+        for link, ids in self._chosen().items():
+            await self.console.perform(link, Retry(ids=ids))
+        self.list.unmark()
+
+    async def act_cancel(self) -> None:
+        for link, ids in self._chosen().items():
+            await self.console.perform(link, Cancel(ids=ids))
+        self.list.unmark()
+
+    async def act_tick(self) -> None:
+        await self.console.perform(self._here()[0], Tick())
+
+    async def act_sort(self) -> None:
+        self._sort = _SORTS[(_SORTS.index(self._sort) + 1) % len(_SORTS)]
+        self.list.sorted_by(self._sort)
+        self.outdate()
+
+    def _chosen(self) -> dict[Link, tuple[str, ...]]:
+        """The marked requests by their end; without marks the one under the cursor."""
+        keys = self.list.marked or {self.list.cursor_key or ""}
+        chosen: dict[Link, tuple[str, ...]] = {}
+        for key in sorted(keys):
+            found = self._pools.find(key)
+            if found is not None:
+                chosen[found[0]] = (*chosen.get(found[0], ()), found[1].id)
+        if not chosen:
+            raise NothingMatched("there is no request under the cursor")
+        return chosen
+
+
+def _columns(mine: str, theirs: str) -> tuple[Column, ...]:
+    return (
+        Column("state", "STATE", width=(12, 13), priority=0),
+        Column("mine", mine, width=(6, 14), priority=3),
+        Column("source", "SOURCE", width=(8, 24), priority=0),
+        Column("module", "MODULE", width=(6, 11), priority=6),
+        Column("theirs", theirs, width=(6, 14), priority=1),
+        Column("since", "SINCE", width=(6, 8), align="right", priority=1),
+        Column("tries", "TRIES", width=(5, 5), align="right", priority=5),
+        Column("next", "NEXT TRY", width=(8, 9), align="right", priority=4),
+        Column("work", "PROGRESS", width=(8, 22), align="right", priority=3),
+        Column("why", "WHY", width=(8, 60), priority=2, flexible=True),
+    )
+
+
+class RequestsScreen(_PoolScreen):
+    """The pools of clients."""
+
+    NAME = REQUESTS
+    ROLE = Role.CLIENT
+    BINDINGS: ClassVar = bindings(REQUESTS)
+    COLUMNS: ClassVar = _columns("CLIENT", "SERVER")
+
+    def why_empty(self) -> str:
+        if self.filter:
+            return f"No request matches {self.filter}\n\nesc clears the filter."
+        if not self.console.links.of_role(Role.CLIENT):
+            return "No client end is looked at here.\n\n3 shows the pools of the server."
+        return "No request: nothing was asked for yet.\n\n1, then b, asks for a backup; a schedule does it by itself."
+
+
+class TodoScreen(_PoolScreen):
+    """The pools of servers."""
+
+    NAME = TODO
+    ROLE = Role.SERVER
+    BINDINGS: ClassVar = bindings(TODO)
+    COLUMNS: ClassVar = _columns("SERVER", "CLIENT")
+
+    def why_empty(self) -> str:
+        if self.filter:
+            return f"No request matches {self.filter}\n\nesc clears the filter."
+        if not self.console.links.of_role(Role.SERVER):
+            return "No server end is looked at here.\n\n2 shows the requests of the client."
+        return "TODO is empty: no client sent a request yet.\n\nA client's tick pushes what it wishes."
+
+
+def _key(link: Link, row: RequestRow) -> str:
+    return f"{link.name}\t{row.id}"
+
+
+def _line(link: Link, row: RequestRow, now: datetime, charset: Charset) -> Line:
+    sign = request_sign(row.state)
+    return Line(
+        _key(link, row),
+        (
+            Cell(sign.text(charset), sign.tone),
+            Cell(link.about.name),
+            Cell(row.source, "strong"),
+            Cell(row.module, "faint"),
+            Cell(row.peer),
+            Cell(words.age(row.since, now)),
+            Cell(str(row.attempts) if row.attempts else "-"),
+            Cell(words.until(row.next_try, now)),
+            Cell(words.progress(row.done, row.total, row.rate)),
+            Cell(_why(row), sign.tone if row.code else "faint"),
+        ),
+        dim=row.ended,
+    )
+
+
+def _why(row: RequestRow) -> str:
+    if row.code:
+        return f"{row.code}: {row.text}"
+    return row.text or (f"number {row.position} in its queue" if row.position else "")
+
+
+def _facts(detail: RequestDetail, now: datetime) -> list[tuple[str, str]]:
+    row = detail.row
+    return [
+        ("request", row.id),
+        ("state", row.state),
+        *(("why", line) for line in detail.why),
+        *(("do", line) for line in detail.advice),
+        ("source", f"{row.source} ({row.module}, {row.method})"),
+        ("path", detail.path),
+        *((step.name, f"{words.moment_and_age(step.at, now)}  {step.text}".rstrip()) for step in detail.timeline),
+        ("tries", str(row.attempts)),
+        *([("version", f"{detail.version}, {words.size(detail.size)}")] if detail.version else []),
+        *([("note", detail.note)] if detail.note else []),
+    ]
