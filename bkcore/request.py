@@ -84,7 +84,7 @@ class ArchiveClaim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
 class Request(_Body, frozen=True):
     """What is sent over the control line; the sha256 of its bytes is what receipts name.
 
-    url is the manual's form, for people; it is never dialled.
+    url is the manual's form, for people; it is never dialled. full: compare and read again also what seems unchanged.
     """
 
     id: str
@@ -97,6 +97,7 @@ class Request(_Body, frozen=True):
     url: str = ""
     origin: str = "person"
     note: str = ""
+    full: bool = False
     hold: bool = False
     retry_of: str = ""
     archive: ArchiveClaim | None = None

@@ -28,7 +28,8 @@ class Claim:
     def send(self) -> None:
         """P becomes S: the outbox is whole and durable, the request is offered from now on."""
         self._move(Letter.SEND)
-        self.pool.forget_attempts(self.id)
+        # A mark left by a person stays: the server is to hear of it.
+        self.pool.forget_attempts(self.id, taken_back=False)
 
     def retry(self, attempts: Attempts) -> None:
         """P becomes C again; attempts say why and from when on."""

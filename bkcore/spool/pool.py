@@ -149,17 +149,18 @@ class Pool:
             done += self._release_dead()
         return done
 
-    def revive(self, item: Item, letter: Letter) -> None:
+    def revive(self, item: Item, letter: Letter) -> Item:
         """Let a failed request work again under its own id: a new C (server) or S (client), then the E goes."""
         outcome = self.outcome(item)
         with self.lock():
             durable.create(item.at(letter), outcome.raw_body)
             durable.remove(item.path)
         self.forget_attempts(item.id)
+        return Item(letter, item.id, item.name, item.folder)
 
-    def resolve(self, item: Item) -> None:
-        """A newer success made this failure history: F, still with the receipt that says it failed."""
-        body = item.body()
+    def resolve(self, item: Item, receipt: Receipt | None = None) -> None:
+        """This failure is history: F. receipt: a person's word on it; without one a newer success is its end."""
+        body = item.body() if receipt is None else encode(Outcome.of(self.outcome(item).raw_body, receipt))
         with self.lock():
             durable.create(item.at(Letter.FINISHED), body)
             durable.remove(item.path)
@@ -183,10 +184,11 @@ class Pool:
         """Write down what was tried."""
         tries.save(self.folder / _ATTEMPTS / request, attempts)
 
-    def forget_attempts(self, request: str) -> None:
-        """The request has ended, or begins anew."""
+    def forget_attempts(self, request: str, *, taken_back: bool = True) -> None:
+        """The request has ended, or begins anew. taken_back: forget also that a person took it back."""
         durable.remove(self.folder / _ATTEMPTS / request)
-        durable.remove(self.cancel_mark(request))
+        if taken_back:
+            durable.remove(self.cancel_mark(request))
 
     def cancel_mark(self, request: str) -> Path:
         """The file that says: a person took this request back. Whoever works on it looks for it now and then."""

@@ -15,8 +15,8 @@ from bkcore.request import Receipt, Request, Wish, decode, digest, path_fields
 from bkcore.safe import safe
 from bkcore.spool import Item, Pool, due
 from bkcore.spool.attempts import load, save
-from bkcore.state import FINAL, Answer, Letter
-from bkcore.tick.ends import ClientEnd, scratch
+from bkcore.state import FINAL, WAITS_FOR_PERSON, Answer, Letter
+from bkcore.tick.ends import ClientEnd, scratch, trouble
 from bkcore.tick.wishes import last_wishes
 
 if TYPE_CHECKING:
@@ -64,10 +64,8 @@ def exchange(end: ClientEnd, server: str) -> None:
             )
     except Busy:
         return
-    except BkError as error:
-        tries = load(_tries(end, server)).begun(end.clock())
-        save(_tries(end, server), tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
-        journal.write(end.home.root, "control line failed", server=server, code=error.code, text=error.text)
+    except (BkError, OSError) as error:
+        _note_failure(end, server, trouble(error))
         return
     durable.remove(_tries(end, server))
     if said.taken:
@@ -78,6 +76,24 @@ def exchange(end: ClientEnd, server: str) -> None:
     for item in [*waiting, *failed]:
         if item.id in said.receipts:
             _hear(end, server, item, bodies[item.id], said.receipts[item.id])
+    _tidy(end, server)
+
+
+def _note_failure(end: ClientEnd, server: str, error: BkError) -> None:
+    tries = load(_tries(end, server)).begun(end.clock())
+    save(_tries(end, server), tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
+    journal.write(end.home.root, "control line failed", server=server, code=error.code, text=error.text)
+
+
+def _tidy(end: ClientEnd, server: str) -> None:
+    from bkcore.controlline.tidy import tidy
+
+    try:
+        tidy(end.home.control(server), end.clock())
+    except Busy:
+        return
+    except (BkError, OSError) as error:
+        journal.write(end.home.root, "tidying failed", server=server, text=trouble(error).text)
 
 
 def remote_of(end: ClientEnd, server: str) -> "Remote":
@@ -99,9 +115,9 @@ def _hear(end: ClientEnd, server: str, item: Item, body: bytes, said: bytes) -> 
         journal.write(end.home.root, "receipt not believed", id=item.id, server=server, text=error.text)
         return
     if item.letter is Letter.FAILED:
-        if receipt.state not in FINAL:
-            pool.revive(item, Letter.SEND)
-        return
+        if receipt.state in WAITS_FOR_PERSON:
+            return
+        item = pool.revive(item, Letter.SEND)
     if receipt.state not in FINAL:
         _note(pool, item.id, receipt)
         return

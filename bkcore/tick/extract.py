@@ -1,6 +1,7 @@
 """Extracting: what stands in a client's branch becomes requests in TODO. Idempotent; run by the hook and every tick."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bkcore import durable, journal
@@ -36,8 +37,9 @@ def extract(end: ServerEnd, client: str) -> None:
         _cancel(end, pool, branch.cancels)
         if branch.sources is not None:
             durable.replace(pool.folder / ".sources.toml", branch.sources)
-        publish(end, client, branch.requests)
         durable.replace(mark, branch.tip.encode())
+        # A death before this is made up for by the next tick: the pool is not as it was when receipts were published.
+        publish(end, client, branch.requests)
 
 
 def stored_receipt(end: ServerEnd, entry: "Entry") -> Receipt:
@@ -99,7 +101,11 @@ def _check_same(end: ServerEnd, client: str, item: Item, pool: Pool, body: bytes
     except (FileNotFoundError, Malformed):
         return
     if mine != digest(body):
-        journal.write(end.home.root, "id reused", client=client, id=item.id, code="id-reused")
+        _note_reused(end, client, item.id)
+
+
+def _note_reused(end: ServerEnd, client: str, request: str) -> None:
+    journal.write(end.home.root, "id reused", client=client, id=request, code="id-reused")
 
 
 def _repeat(end: ServerEnd, client: str, pool: Pool, entries: "Entries", request: str, body: bytes) -> None:
@@ -109,36 +115,48 @@ def _repeat(end: ServerEnd, client: str, pool: Pool, entries: "Entries", request
     except Damaged as error:
         journal.write(end.home.root, "entry damaged", client=client, id=request, text=error.text)
         return
-    if entry is not None:
-        pool.settle(body, stored_receipt(end, entry), Letter.FINISHED)
+    if entry is None:
+        return
+    if entry.of != digest(body):
+        _note_reused(end, client, request)
+        return
+    pool.settle(body, stored_receipt(end, entry), Letter.FINISHED)
+
+
+def overtaken(requests: Mapping[str, Request]) -> dict[str, str]:
+    """Which of these give way, and to which newer one: of the same source, and held or full where they are. Pure."""
+    newest: dict[tuple[str, bool, bool], str] = {}
+    by: dict[str, str] = {}
+    for name in sorted(requests, reverse=True):
+        one = requests[name]
+        as_much = {(one.key, hold, full) for hold in {one.hold, True} for full in {one.full, True}}
+        newer = [newest[each] for each in as_much if each in newest]
+        if newer:
+            by[name] = max(newer)
+        newest.setdefault((one.key, one.hold, one.full), name)
+    return by
 
 
 def _supersede(end: ServerEnd, pool: Pool, fresh: dict[str, bytes]) -> None:
-    """An older request of the same source that was not begun yet gives way to a newer one."""
-    newest: dict[str, str] = {}
-    for request in sorted(fresh):
-        newest[decode(fresh[request], Request).key] = request
-    for request in sorted(fresh):
-        key = decode(fresh[request], Request).key
-        if newest[key] != request:
-            body = fresh.pop(request)
-            text = f"{newest[key]} of the same source came after it"
-            pool.settle(body, end.receipt(request, body, Answer.SUPERSEDED, text=text), Letter.FINISHED)
-    for item in pool.items() if newest else []:
-        if item.letter is Letter.COMPLETE and item.id not in fresh:
-            _give_way(end, pool, item, newest)
+    """What was not begun yet, here or just come, gives way to what is newer."""
+    waiting = {item.id: (item, request) for item, request in _waiting(pool)}
+    arrived = {name: decode(body, Request) for name, body in fresh.items()}
+    for name, newer in overtaken(arrived | {name: request for name, (_, request) in waiting.items()}).items():
+        text = f"{newer} of the same source came after it"
+        if name in fresh:
+            body = fresh.pop(name)
+            pool.settle(body, end.receipt(name, body, Answer.SUPERSEDED, text=text), Letter.FINISHED)
+            continue
+        claim = pool.claim(waiting[name][0])
+        if claim is not None:
+            claim.finish(end.receipt(name, claim.body, Answer.SUPERSEDED, text=text))
 
 
-def _give_way(end: ServerEnd, pool: Pool, item: Item, newest: dict[str, str]) -> None:
-    claim = pool.claim(item)
-    if claim is None:
-        return
-    by = newest.get(decode(claim.body, Request).key)
-    if by is None:
-        claim.retry(pool.attempts(item.id))
-        return
-    text = f"{by} of the same source came after it"
-    claim.finish(end.receipt(item.id, claim.body, Answer.SUPERSEDED, text=text))
+def _waiting(pool: Pool) -> Iterator[tuple[Item, Request]]:
+    for item in pool.items():
+        if item.letter is Letter.COMPLETE:
+            with suppress(FileNotFoundError, Malformed):
+                yield item, decode(item.body(), Request)
 
 
 def _cancel(end: ServerEnd, pool: Pool, cancels: frozenset[str]) -> None:
@@ -148,10 +166,13 @@ def _cancel(end: ServerEnd, pool: Pool, cancels: frozenset[str]) -> None:
 
 
 def cancel(end: ServerEnd, pool: Pool, item: Item) -> None:
-    """Take a request back: one that waits ends now, one that is being fetched is asked to stop."""
+    """Take a request back: one that waits or failed ends now, one that is being fetched is asked to stop."""
     if item.letter is Letter.PROCESSING:
         pool.ask_cancel(item.id)
     elif item.letter is Letter.COMPLETE:
         claim = pool.claim(item)
         if claim is not None:
             claim.finish(end.receipt(item.id, claim.body, Answer.CANCELLED, text="cancelled on request"))
+    elif item.letter is Letter.FAILED:
+        body = pool.outcome(item).raw_body
+        pool.resolve(item, end.receipt(item.id, body, Answer.CANCELLED, text="settled by a person"))

@@ -157,6 +157,7 @@ def _request(end: ClientEnd, wish: Wish, source: Source, archive: ArchiveClaim |
         url=f"{source.method.value}://{end.config.name}/{wish.id if source.method is Method.SFTP else source.label}",
         origin=wish.origin,
         note=wish.note,
+        full=wish.full,
         hold=wish.hold,
         retry_of=wish.retry_of,
         archive=archive,

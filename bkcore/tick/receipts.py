@@ -1,7 +1,10 @@
 """Receipts: worked out from the pool each time, so that they cannot disagree; published as one commit."""
 
+import os
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from bkcore import durable
 from bkcore.errors import BkError
@@ -11,6 +14,25 @@ from bkcore.state import Answer, Letter
 from bkcore.tick.ends import ServerEnd
 
 _REMEMBERED = timedelta(days=7)
+# An F or E file is as old as its receipt, give or take a clock that was set.
+_OLD_FILE = _REMEMBERED + timedelta(days=1)
+
+# Beside the repository's own files: the state of the pool whose receipts stand in it.
+_MARK = "bk-published"
+
+
+def publish_if_changed(end: ServerEnd, client: str) -> None:
+    """Publish, unless the pool is as it was then: a few stat calls.
+
+    So what was left unsaid by a death, or by a person's verb, is said by the next tick.
+    """
+    mark = end.home.repository(client) / _MARK
+    try:
+        published = mark.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        published = ""
+    if not published or published != _state(end.pool(client)):
+        publish(end, client)
 
 
 def publish(end: ServerEnd, client: str, offered: Iterable[str] | None = None) -> None:
@@ -25,17 +47,53 @@ def publish(end: ServerEnd, client: str, offered: Iterable[str] | None = None) -
     if not repository.is_dir():
         return
     pool = end.pool(client)
+    pool.create()
     with durable.locked(pool.folder / ".publish.lock"):
+        state = _stamp(pool)
         if offered is None:
             branch = read_branch(repository)
             offered = branch.requests if branch is not None else ()
         wanted = frozenset(offered)
         receipts = {}
         for item in pool.items():
+            if item.id not in wanted and _is_old(end, item):
+                continue
             receipt = receipt_of(end, pool, item)
             if receipt is not None and (item.id in wanted or receipt.at > end.clock() - _REMEMBERED):
                 receipts[item.id] = encode(receipt)
         publish_commit(repository, receipts)
+        durable.replace(repository / _MARK, state.encode())
+
+
+def _stamp(pool: Pool) -> str:
+    """Give the pool's folders a time of our own, to the nanosecond. Whatever changes later gives them another."""
+    now = time.time_ns()
+    for folder in _watched(pool):
+        os.utime(folder, ns=(now, now))
+    return _state(pool)
+
+
+def _state(pool: Pool) -> str:
+    """What a pool looks like from outside: every move and every noted attempt changes it."""
+    try:
+        return " ".join(str(folder.stat().st_mtime_ns) for folder in _watched(pool))
+    except FileNotFoundError:
+        return ""
+
+
+def _watched(pool: Pool) -> tuple[Path, Path]:
+    return pool.folder, pool.folder / ".attempts"
+
+
+def _is_old(end: ServerEnd, item: Item) -> bool:
+    """Whether a finished request ended so long ago that its file need not be opened."""
+    if item.letter not in (Letter.FINISHED, Letter.FAILED):
+        return False
+    try:
+        ended = item.path.stat().st_mtime
+    except FileNotFoundError:
+        return True
+    return ended < (end.clock() - _OLD_FILE).timestamp()
 
 
 def receipt_of(end: ServerEnd, pool: Pool, item: Item) -> Receipt | None:

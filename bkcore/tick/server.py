@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from bkcore import durable, journal
 from bkcore.errors import BkError, Busy
@@ -11,7 +11,7 @@ from bkcore.spool import Item, due
 from bkcore.state import Letter
 from bkcore.tick.ends import ServerEnd, note_pass
 from bkcore.tick.extract import extract
-from bkcore.tick.receipts import publish
+from bkcore.tick.receipts import publish, publish_if_changed
 from bkcore.tick.slots import work_in_slots
 
 _WORKER = ".worker.lock"
@@ -39,8 +39,19 @@ def _housekeep(end: ServerEnd, client: str, *, extracting: bool) -> None:
             journal.write(end.home.root, "recovered", client=client, text=line)
         if extracting:
             extract(end, client)
+        publish_if_changed(end, client)
+        _tidy(end, client)
     except (BkError, OSError) as error:
         journal.write(end.home.root, "housekeeping failed", client=client, text=str(error))
+
+
+def _tidy(end: ServerEnd, client: str) -> None:
+    from bkcore.controlline.tidy import tidy
+
+    repository = end.home.repository(client)
+    if repository.is_dir():
+        with suppress(Busy):
+            tidy(repository, end.clock())
 
 
 class _Queue:
