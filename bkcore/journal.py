@@ -6,6 +6,7 @@ Lines go to log/journal-YYYY-MM.jsonl. The full output of a request's steps goes
 import os
 import pwd
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import msgspec
 from bkcore.safe import safe
 
 FORMAT = 1
-_HEAD = 1 << 20
+_PART = 1 << 20
+_CUT = b"--- what stood here was left out\n"
 _LONGEST = 2000
 
 
@@ -85,13 +87,24 @@ class StepLog:
         self(f"--- {now:%Y-%m-%d %H:%M:%SZ} {safe(title, _LONGEST)}\n".encode())
 
     def __call__(self, output: bytes) -> None:
-        """Add what a step said; beyond the bound only that there was more."""
-        try:
-            size = self.path.stat().st_size if self.path.exists() else 0
-        except OSError:
-            return
-        if size < _HEAD:
-            _append(self.path, output[: _HEAD - size] if output.endswith(b"\n") else output[: _HEAD - size] + b"\n")
+        """Add what a step said. When it gets long the first and the last 1 MiB stay."""
+        if output:
+            _append(self.path, output if output.endswith(b"\n") else output + b"\n")
+        with suppress(OSError):
+            if self.path.stat().st_size > 3 * _PART:
+                self._shorten()
+
+    def _shorten(self) -> None:
+        """Leave out the middle, at the ends of lines if possible. Whoever reads sees the old file or the new one."""
+        with self.path.open("rb") as whole:
+            head = whole.read(_PART)
+            whole.seek(-_PART, os.SEEK_END)
+            tail = whole.read()
+        head = head[: head.rfind(b"\n") + 1 or _PART]
+        staged = self.path.with_name(f".{self.path.name}.tmp")
+        staged.unlink(missing_ok=True)
+        _append(staged, head + _CUT + tail[tail.find(b"\n") + 1 :])
+        staged.replace(self.path)
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -28,6 +28,7 @@ _PASSED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "BK_SSH
 
 _PACKAGES = {
     "git": "git",
+    "nice": "coreutils",
     "rsync": "rsync",
     "ssh": "openssh-client",
     "sftp": "openssh-client",
@@ -73,6 +74,11 @@ def find(program: str) -> str:
         package = _PACKAGES.get(program, program)
         raise ProgramMissing(f"the program {program} is not installed", hint=f"apt-get install {package}")
     return found
+
+
+def niced(argv: Sequence[str], nice: int) -> list[str]:
+    """The same program, giving way to others by so much (0 to 19). ProgramMissing."""
+    return ["nice", "-n", str(nice), find(argv[0]), *argv[1:]] if nice else list(argv)
 
 
 def start(

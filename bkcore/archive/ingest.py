@@ -53,7 +53,7 @@ class ArchiveIntake:
     ) -> None:
         if not is_id(request):
             raise Malformed(f"{request!r} is not an id")
-        self._full = full
+        self.full = full
         self._request = request
         self._claim = claim
         self._caps = caps or Caps()
@@ -115,7 +115,7 @@ class ArchiveIntake:
         self._store(short)
         # Cleaning may have run meanwhile: what the version needs must be in the store itself now.
         needed = [*short.manifest_refs(), *short.member_refs()]
-        if self._full:
+        if self.full:
             self._reread(chain(needed, whole))
         oldest = self._present([self._vault], chain(needed, whole))
         kept = self._vault.put_manifest(manifest.encode(short))

@@ -30,7 +30,8 @@ class Kept:
 class Intake(Protocol):
     """One attempt at one request. Everything may be repeated for the same id, by another Intake after a crash.
 
-    target: where the retriever writes. base: the last good version to compare with, None if there is none.
+    target: where the retriever writes. base: the last good version to compare with, None if there is none. full: what
+    seems unchanged is to be compared and read as well.
     """
 
     @property
@@ -38,6 +39,9 @@ class Intake(Protocol):
 
     @property
     def base(self) -> Path | None: ...
+
+    @property
+    def full(self) -> bool: ...
 
     def finish(self, fetched: Fetched) -> Kept:
         """Do all checks and make all data durable. There is no version yet: the caller creates the entry afterwards.

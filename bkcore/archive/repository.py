@@ -54,6 +54,8 @@ class RepositoryIntake:
     """
 
     base: Path | None = None
+    # git takes nothing as unchanged: it compares names that are hashes of what they name.
+    full = False
 
     def __init__(
         self,

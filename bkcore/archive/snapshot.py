@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bkcore import durable
@@ -27,12 +27,14 @@ from bkcore.state import Method
 
 LATEST = "latest"
 _NEW = ".new-"
+_LONGEST_UNCHECKED = timedelta(days=30)
 
 
 class SnapshotIntake:
     """An Intake (see there). target: an empty folder, or one with what earlier attempts brought whole.
 
     folder: data/<client>/rsync. label: the source's. request: the id. attempt: its number, which names the target.
+    full: compare and hash everything; done unasked when some file was taken as unchanged for 30 days.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class SnapshotIntake:
         *,
         clock: Callable[[], datetime] = system_clock,
         stop: Stop | None = None,
+        full: bool = False,
     ) -> None:
         if not is_label(label) or not is_id(request):
             raise Damaged(f"{label!r} or {request!r} cannot be the name of a folder")
@@ -53,6 +56,7 @@ class SnapshotIntake:
         self._clock = clock
         self._stop = stop or Never()
         self._newest = _newest(folder, label)
+        self.full = full or self._is_long_unchecked()
         durable.make_folder(self._states)
         self.target = self._states / f"{_NEW}{request}-{attempt}"
         self.base: Path | None = self._choose_base(label)
@@ -80,6 +84,10 @@ class SnapshotIntake:
 
     def abandon(self) -> None:
         """What has come whole stays for the next attempt, in a folder that nobody sees."""
+
+    def _is_long_unchecked(self) -> bool:
+        """Whether something in the newest version was believed unchanged for so long that it is compared again."""
+        return self._newest is not None and self._clock() - self._newest.oldest_check > _LONGEST_UNCHECKED
 
     def _choose_base(self, label: str) -> Path | None:
         """The same id's state, if an earlier try made it and died before its entry; else the newest version's."""
@@ -115,7 +123,7 @@ class SnapshotIntake:
             known = _Known(self._known_lines())
             for thing in walk(top):
                 check_stop(self._stop)
-                before = known.find(thing) if thing.shared else None
+                before = known.find(thing) if thing.shared and not self.full else None
                 writer.add(line_of(thing, before or _digest(thing, self._stop)))
                 count.add(thing, reused=before is not None)
             return writer.keep()

@@ -31,11 +31,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where and how one preparation works. folder: private and empty, emptied by the caller. log: takes output."""
+    """Where and how one preparation works.
+
+    folder: private and empty, emptied by the caller. log: takes output. nice: of every program that is started for it.
+    """
 
     folder: Path
     stop: Stop
     log: Callable[[bytes], None]
+    nice: int = 0
 
 
 class Module(Protocol):

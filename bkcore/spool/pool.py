@@ -172,6 +172,17 @@ class Pool:
                 durable.remove(item.path)
                 self.forget_attempts(item.id)
 
+    def sweep(self) -> None:
+        """Take away what was noted about requests that are here no more or have ended."""
+        with self.lock():
+            ended = (Letter.FINISHED, Letter.FAILED)
+            live = {item.id for item in self.items() if item.letter not in ended}
+            for folder in (_ATTEMPTS, _CANCEL, _PROGRESS):
+                names = os.listdir(self.folder / folder) if (self.folder / folder).is_dir() else []
+                for name in names:
+                    if is_id(name) and name not in live:
+                        durable.remove(self.folder / folder / name)
+
     def outcome(self, item: Item) -> Outcome:
         """The body of an F or E file. Malformed when it was damaged."""
         return decode(item.body(), Outcome)

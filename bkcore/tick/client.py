@@ -6,12 +6,13 @@ from datetime import timedelta
 from bkcore import durable, journal
 from bkcore.modules import Source, sources_of
 from bkcore.request import Wish, new_id, path_fields
-from bkcore.spool import Pool, Submitted
+from bkcore.spool import Submitted
 from bkcore.state import Letter
 from bkcore.tick.ends import ClientEnd, note_pass
 from bkcore.tick.exchange import exchange
 from bkcore.tick.schedule import is_due
 from bkcore.tick.slots import work_in_slots
+from bkcore.tick.sweep import newest_of_each, sweep_daily, sweep_outbox, wish_again
 from bkcore.tick.wishes import last_wishes
 
 _EXCHANGE_SECONDS = 30.0
@@ -55,20 +56,10 @@ def _housekeep(end: ClientEnd) -> None:
         pool.create()
         for line in pool.recover():
             journal.write(end.home.root, "recovered", server=server, text=line)
-        _sweep_outbox(end, server, pool)
+        sweep_outbox(end, server, pool)
+        wish_again(end, server, pool)
+    sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in end.config.server], newest_of_each)
     _submit_due(end)
-
-
-def _sweep_outbox(end: ClientEnd, server: str, pool: Pool) -> None:
-    """Outboxes that no request needs any more, and half-made ones of the dead."""
-    outbox = end.home.outbox(server)
-    durable.make_folder(outbox)
-    working = (Letter.COMPLETE, Letter.PROCESSING, Letter.SEND, Letter.FAILED)
-    needed = {item.id for item in pool.items() if item.letter in working}
-    held = {f".new-{item.id}" for item in pool.items() if item.letter is Letter.PROCESSING}
-    for folder in outbox.iterdir():
-        if folder.name not in needed | held:
-            durable.remove_tree(folder)
 
 
 def _submit_due(end: ClientEnd) -> None:

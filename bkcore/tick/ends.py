@@ -19,6 +19,7 @@ from bkcore.spool import Pool
 from bkcore.state import Answer, Role
 
 REQUEST = "request.toml"
+SCRATCH = "work-"
 
 Clock = Callable[[], datetime]
 
@@ -123,16 +124,19 @@ class ServerEnd:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """A private folder below tmp/ for one piece of work, gone afterwards."""
+    """A private folder below tmp/ for one piece of work, gone afterwards. Locked: what is not is of the dead."""
     from shutil import rmtree
     from tempfile import mkdtemp
 
     durable.make_folder(folder)
-    made = Path(mkdtemp(prefix="w", dir=folder))
+    made = Path(mkdtemp(prefix=SCRATCH, dir=folder))
+    held = durable.Held.take(made)
     try:
         yield made
     finally:
         rmtree(made, ignore_errors=True)
+        if held is not None:
+            held.release()
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -111,6 +111,7 @@ def _retrieve(
                 folder,
                 log,
                 attempt=attempt,
+                full=intake.full,
             )
             fetched = METHODS[request.method].fetch(order, intake.target, tell, stop)
         kept = intake.finish(fetched)
@@ -177,10 +178,12 @@ def _intake(end: ServerEnd, client: str, request: Request, attempt: int, stop: _
     folder = end.home.client_data(client) / request.method.value
     if request.method is Method.SFTP:
         assert request.archive is not None
-        full = end.config.verify_on_store == "full"
+        full = request.full or end.config.verify_on_store == "full"
         return ArchiveIntake(folder, request.id, request.archive, clock=end.clock, stop=stop, full=full)
     if request.method is Method.RSYNC:
-        return SnapshotIntake(folder, request.source, request.id, attempt, clock=end.clock, stop=stop)
+        return SnapshotIntake(
+            folder, request.source, request.id, attempt, clock=end.clock, stop=stop, full=request.full
+        )
     name = _basename(request.raw_path)
     return RepositoryIntake(folder, request.source, name, request.id, attempt, clock=end.clock, stop=stop)
 

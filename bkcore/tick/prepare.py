@@ -3,6 +3,8 @@
 import os
 import shlex
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,11 +99,15 @@ def _prepare(end: ClientEnd, server: str, claim: Claim, log: journal.StepLog) ->
     staged = end.home.outbox(server) / f".new-{claim.id}"
     durable.remove_tree(staged)
     durable.make_folder(staged)
-    archive, notes = _archive(end, server, wish, source, staged, log)
-    for line in notes.lines:
-        log(line.encode() + b"\n")
-    durable.write_synced(staged / REQUEST, encode(_request(end, wish, source, archive)))
-    durable.sync_folder(staged)
+    try:
+        archive, notes = _archive(end, server, wish, source, staged, log)
+        for line in notes.lines:
+            log(line.encode() + b"\n")
+        durable.write_synced(staged / REQUEST, encode(_request(end, wish, source, archive)))
+        durable.sync_folder(staged)
+    except BaseException:
+        durable.remove_tree(staged)
+        raise
     durable.move(staged, end.outbox(server, claim.id))
 
 
@@ -121,30 +127,51 @@ def _archive(
     timeout = source.options.timeout
     gauge = Gauge(end.pool(server).progress_file(wish.id))
     stop = _Bounds(time.monotonic() + timeout if timeout else 0.0, end.pool(server).cancel_mark(wish.id))
-    with scratch(end.home.tmp) as folder:
-        _run_hooks(source.options.before, log, {})
-        result = "failed"
+    with scratch(end.home.tmp) as folder, _hooks(source, stop, log):
         try:
-            stream = MODULES[source.module].prepare(source, Workspace(folder, stop, log))
+            work = Workspace(folder, stop, log, source.options.nice)
+            stream = MODULES[source.module].prepare(source, work)
             if stream is None:
-                result = "ok"
                 return None, Notes()
             known = frozenset() if wish.full else load_base(end.base(server, wish))
             room = end.config.outbox_limit - _used(end.home.outbox(server))
             done = write_archive(stream, staged, known, limit=max(room, 0), tell=gauge, stop=stop)
-            result = "ok"
         finally:
             gauge.remove()
-            _run_hooks(source.options.after, log, {"BK_RESULT": result})
     return ArchiveClaim(root=done.root, size=done.size, stream_sha256=done.stream_sha256), done.notes
 
 
-def _run_hooks(commands: list[str], log: journal.StepLog, env: dict[str, str]) -> None:
-    for command in commands:
-        done = process.run(shlex.split(command), env=env, total=_HOOK_SECONDS)
-        log(done.out + done.err)
-        if done.status != 0:
-            raise SourceFailed(f"the hook {command} ended with {done.status}")
+@contextmanager
+def _hooks(source: Source, stop: _Bounds, log: journal.StepLog) -> Iterator[None]:
+    """The programs before and after. Those after run also when the work or one before failed, and never hide why."""
+    options = source.options
+    try:
+        for command in options.before:
+            _run_hook(command, options.nice, log, {}, stopped=stop.is_set)
+        yield
+    except BaseException:
+        for command in options.after:
+            with suppress(BkError):
+                _run_hook(command, options.nice, log, {"BK_RESULT": "failed"})
+        raise
+    for command in options.after:
+        _run_hook(command, options.nice, log, {"BK_RESULT": "ok"})
+
+
+def _run_hook(
+    command: str,
+    nice: int,
+    log: journal.StepLog,
+    env: Mapping[str, str],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    argv = process.niced(shlex.split(command), nice)
+    done = process.run(argv, env=env, total=_HOOK_SECONDS, stopped=stopped)
+    log(done.out + done.err)
+    if done.status != 0:
+        log.step(f"the hook {command} ended with {done.status}")
+        raise SourceFailed(f"the hook {command} ended with {done.status}")
 
 
 def _request(end: ClientEnd, wish: Wish, source: Source, archive: ArchiveClaim | None) -> Request:

@@ -3,16 +3,18 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from bkcore import durable, journal
 from bkcore.errors import BkError, Busy
 from bkcore.request import Request, decode
-from bkcore.spool import Item, due
+from bkcore.spool import Item, Pool, due
 from bkcore.state import Letter
 from bkcore.tick.ends import ServerEnd, note_pass
 from bkcore.tick.extract import extract
 from bkcore.tick.receipts import publish, publish_if_changed
 from bkcore.tick.slots import work_in_slots
+from bkcore.tick.sweep import sweep_daily
 
 _WORKER = ".worker.lock"
 _ALL = frozenset({"extract", "fetch"})
@@ -24,6 +26,8 @@ def tick(end: ServerEnd, client: str = "", only: frozenset[str] = _ALL, *, wait:
         clients = [client] if client else end.clients()
         for name in clients:
             _housekeep(end, name, extracting="extract" in only)
+        if not client:
+            _sweep(end, clients)
     if "fetch" in only:
         queue = _Queue(end, clients)
         waiting = queue.waiting()
@@ -43,6 +47,21 @@ def _housekeep(end: ServerEnd, client: str, *, extracting: bool) -> None:
         _tidy(end, client)
     except (BkError, OSError) as error:
         journal.write(end.home.root, "housekeeping failed", client=client, text=str(error))
+
+
+def _sweep(end: ServerEnd, clients: list[str]) -> None:
+    try:
+        sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in clients], partial(_offered, end))
+    except (BkError, OSError) as error:
+        journal.write(end.home.root, "sweeping failed", text=str(error))
+
+
+def _offered(end: ServerEnd, client: str, _pool: Pool) -> frozenset[str]:
+    """What the client may ask about again: forgotten, it would be done a second time."""
+    from bkcore.controlline.server import read_branch
+
+    branch = read_branch(end.home.repository(client))
+    return frozenset(branch.requests if branch is not None else ())
 
 
 def _tidy(end: ServerEnd, client: str) -> None:
