@@ -1,6 +1,7 @@
 """Real ticks in processes of their own that are killed at a chosen moment, and what is left of them afterwards."""
 
 import contextlib
+import ctypes
 import os
 import selectors
 import statistics
@@ -13,6 +14,7 @@ from pathlib import Path
 
 _MARKED = Path(__file__).with_name("marked.py")
 _LONGEST = 30.0
+_PR_SET_CHILD_SUBREAPER = 36
 # What an aim at the whole tick names as its phase.
 WHOLE = "whole"
 
@@ -27,33 +29,25 @@ class Aim:
 
 @dataclass(frozen=True)
 class Ended:
-    """One tick. status: -9 when the kill came in time. phase: where it fell, "" for between the phases, after seconds.
-
-    name: what it and all that it started carry.
-    """
+    """One tick. status: -9 when the kill came in time. phase: where it fell after seconds, "" for between phases."""
 
     status: int
     phase: str
     seconds: float
-    name: str
 
 
 @dataclass
 class Ticks:
-    """Starts ticks of one home. Each, and all that it starts, carries a name of its own in its environment."""
+    """Starts ticks of one home, and knows how long those took that came to their end."""
 
     home: Path
     lengths: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    count: int = 0
 
     def run(self, aim: Aim | None = None) -> Ended:
         """One tick to its end, or to the moment aimed at. Its process alone is killed, not its group."""
-        self.count += 1
-        name = f"tick-{self.count}-of-{self.home.name}-{os.getpid()}"
         told, tells = os.pipe()
         argv = [sys.executable, str(_MARKED), str(tells), "tick", "--home", str(self.home)]
-        env = {**os.environ, "LOGNAME": name}
-        child = subprocess.Popen(argv, env=env, pass_fds=[tells], stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(argv, pass_fds=[tells], stdin=subprocess.DEVNULL)
         os.close(tells)
         with contextlib.closing(_Marks(told)) as marks:
             if aim is not None:
@@ -63,7 +57,7 @@ class Ticks:
             status = child.wait(_LONGEST)
             for phase, seconds in marks.spent.items() if status == 0 else ():
                 self.lengths[phase].append(seconds)
-            return Ended(status, marks.inside, marks.spent[WHOLE], name)
+            return Ended(status, marks.inside, marks.spent[WHOLE])
 
     def usual(self, phase: str) -> float:
         """The seconds that a tick spends in a phase, or as a WHOLE: the median of those that came to their end."""
@@ -117,11 +111,38 @@ class _Marks:
                 self._waiting.extend(marks)
 
 
-def running(name: str) -> list[str]:
-    """What still runs of a tick, as the words that it was started with."""
+class Orphans:
+    """Makes this process the one that orphans of its children come to, as init would be, and looks which came.
+
+    No name and no environment tells them apart for sure: ssh writes over both.
+    """
+
+    def __init__(self) -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._ours = set(children(os.getpid()))
+
+    def running(self) -> list[str]:
+        """What those that still run are called; the dead are reaped."""
+        came = [pid for pid in children(os.getpid()) if pid not in self._ours]
+        return [_words(pid) for pid in came if os.waitpid(pid, os.WNOHANG) == (0, 0)]
+
+    def close(self) -> None:
+        """Orphans go to init again."""
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def children(parent: int) -> list[int]:
+    """The processes whose parent that is."""
     found = []
-    for process in Path("/proc").iterdir():
+    for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            if process.name.isdigit() and f"\0LOGNAME={name}\0".encode() in b"\0" + (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            if int(path.read_bytes().rpartition(b")")[2].split()[1]) == parent:
+                found.append(int(path.parent.name))
     return found
+
+
+def _words(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

@@ -21,7 +21,7 @@ from bkcore.retrieval.sftp import Sftp
 from bkcore.spool import Claim
 from bkcore.tick import exchange, extract, fetch, prepare, server
 
-# Receipts are published by a server, and read back and acted upon by a client.
+# Receipts are published by a server, and read back by a client. Concluding is what makes a request end at either end.
 PHASES: dict[str, tuple[tuple[Any, str], ...]] = {
     "prepare": ((prepare, "_work"),),
     "push": ((Transport, "push"),),
@@ -30,15 +30,9 @@ PHASES: dict[str, tuple[tuple[Any, str], ...]] = {
     "ingest": (
         *((intake, "finish") for intake in (ArchiveIntake, SnapshotIntake, RepositoryIntake)),
         (Entries, "create"),
-        (fetch, "_settle"),
     ),
-    "receipt": (
-        (extract, "publish"),
-        (server, "publish"),
-        (Transport, "fetch"),
-        (exchange, "_hear"),
-        (Claim, "finish"),
-    ),
+    "conclude": ((fetch, "_settle"), (Claim, "finish"), (exchange, "_finish")),
+    "receipt": ((extract, "publish"), (server, "publish"), (Transport, "fetch")),
 }
 
 
