@@ -8,6 +8,7 @@ import itertools
 import os
 import random
 import sqlite3
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -42,8 +43,6 @@ PHASES = {
 }
 IN_A_ROW = 3
 MEASURED = 2
-# A later aim is often missed, because not every tick takes as long as usual.
-MOST_SHARE = 0.8
 MOST_ROUNDS = 15
 GONE_SECONDS = 10.0
 SOON = 'retry = "1s"'
@@ -76,9 +75,9 @@ class Road:
             if source.label in labels:
                 self.accepted.add(client_tick.submit(self.client, "main", source).id)
 
-    def tick(self, end: str) -> None:
+    def tick(self, end: str, *, measured: bool = False) -> None:
         """A tick that nobody disturbs."""
-        assert self.ticks[end].run().status == 0
+        assert self.ticks[end].run(measured=measured).status == 0
         assert self.orphans.running() == []
 
     def kill(self, end: str, aim: Aim) -> bool:
@@ -105,7 +104,7 @@ class Road:
                 yield Aim(WHOLE, shares.pop())
             else:
                 fewest = min(PHASES[end], key=lambda phase: self.fallen()[end, phase])
-                yield Aim(fewest, self.chance.random() * MOST_SHARE)
+                yield Aim(fewest, self.chance.random())
 
     def check_versions(self) -> None:
         """What is listed verifies and has an id of its own; what the client holds for stored is listed."""
@@ -136,21 +135,28 @@ class Road:
         """Print the figures."""
         print(f"seed {self.seed}: {len(self.kills)} kills, orphans gone after at most {self.longest_orphan:.3f} s")
         for end, ticks in self.ticks.items():
-            whole = ticks.usual(WHOLE)
+            whole = ticks.least(WHOLE)
             fell = Counter(ended.phase or "between" for at, ended in self.kills if at == end)
             tenths = Counter(min(int(ended.seconds / whole * 10), 9) for at, ended in self.kills if at == end)
-            print(f"{end}, usually {whole:.2f} s: {dict(fell)}, by tenths {[tenths[number] for number in range(10)]}")
+            print(f"{end}, at least {whole:.2f} s: {dict(fell)}, by tenths {[tenths[number] for number in range(10)]}")
         answers = self.answers()
         told = dict(Counter(answer.value for answer in answers.values()))
         print(f"{len(self.accepted)} accepted: {told}, {len(self.accepted - set(answers))} lost")
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One with a short name: where a socket's would be too long, no connection is shared, and no ssh outlives one."""
+    with tempfile.TemporaryDirectory(prefix="bk-") as made:
+        yield Path(made)
+
+
 @pytest.fixture(params=SEEDS)
-def road(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Road]:
-    sources = make_sources(tmp_path / "sources")
+def road(folder: Path, request: pytest.FixtureRequest) -> Iterator[Road]:
+    sources = make_sources(folder / "sources")
     papers = f'\n[source.papers]\nmodule = "directories"\npath = "{sources.repository.parent}"\nas = "archive"\n'
-    server = homes.create_server_home(tmp_path / "server", "main", tables=f"[limits]\n{SOON}\n")
-    client = homes.create_client_home(tmp_path / "client", "web1", sources=sources.toml + papers)
+    server = homes.create_server_home(folder / "server", "main", tables=f"[limits]\n{SOON}\n")
+    client = homes.create_client_home(folder / "client", "web1", sources=sources.toml + papers)
     client.config.write_text(client.config.read_text().replace('role = "client"', f'role = "client"\n{SOON}', 1))
     doors = [Embedded.start(home.root) for home in (client, server)]
     there = [homes.Door("127.0.0.1", door.port, door.user) for door in doors]
@@ -184,6 +190,7 @@ def seconds_until_none(found: Callable[[], Sequence[object]]) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.timeout(300)
 def test_wherever_ticks_are_killed_nothing_is_lost_or_done_twice_and_nothing_goes_on(road: Road) -> None:
     aims = {end: road.aims(end) for end in PHASES}
     for number in range(MOST_ROUNDS):
@@ -192,7 +199,7 @@ def test_wherever_ticks_are_killed_nothing_is_lost_or_done_twice_and_nothing_goe
             for aim in itertools.islice(aims[end], IN_A_ROW if number >= MEASURED else 0):
                 if not road.kill(end, aim):
                     break
-            road.tick(end)
+            road.tick(end, measured=number < MEASURED)
         if road.enough():
             break
     for end in ("client", "server", "client"):

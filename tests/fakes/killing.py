@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import os
 import selectors
-import statistics
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ WHOLE = "whole"
 
 @dataclass(frozen=True)
 class Aim:
-    """When to kill: after this share (0 to 1) of the time that a tick usually spends in a phase, or as a WHOLE."""
+    """When to kill: after this share (0 to 1) of the least time that a tick spends in a phase, or as a WHOLE."""
 
     phase: str
     share: float
@@ -38,12 +37,12 @@ class Ended:
 
 @dataclass
 class Ticks:
-    """Starts ticks of one home, and knows how long those took that came to their end."""
+    """Starts ticks of one home, and knows how long those took that were measured."""
 
     home: Path
     lengths: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def run(self, aim: Aim | None = None) -> Ended:
+    def run(self, aim: Aim | None = None, *, measured: bool = False) -> Ended:
         """One tick to its end, or to the moment aimed at. Its process alone is killed, not its group."""
         told, tells = os.pipe()
         argv = [sys.executable, str(_MARKED), str(tells), "tick", "--home", str(self.home)]
@@ -51,17 +50,17 @@ class Ticks:
         os.close(tells)
         with contextlib.closing(_Marks(told)) as marks:
             if aim is not None:
-                marks.await_spent(aim.phase, aim.share * self.usual(aim.phase))
+                marks.await_spent(aim.phase, aim.share * self.least(aim.phase))
                 child.kill()
             marks.await_spent(WHOLE, _LONGEST)
             status = child.wait(_LONGEST)
-            for phase, seconds in marks.spent.items() if status == 0 else ():
+            for phase, seconds in marks.spent.items() if measured else ():
                 self.lengths[phase].append(seconds)
             return Ended(status, marks.inside, marks.spent[WHOLE])
 
-    def usual(self, phase: str) -> float:
-        """The seconds that a tick spends in a phase, or as a WHOLE: the median of those that came to their end."""
-        return statistics.median(self.lengths[phase])
+    def least(self, phase: str) -> float:
+        """The seconds that those measured spent at least in a phase, or as a WHOLE."""
+        return min(self.lengths[phase])
 
 
 class _Marks:
@@ -83,7 +82,7 @@ class _Marks:
 
     def await_spent(self, phase: str, seconds: float) -> None:
         """Listen until the tick has spent so much time in a phase, or is over."""
-        while not self._over and (left := seconds - self.spent[phase]) > 0:
+        while not self._over and (left := seconds - self.spent.get(phase, 0.0)) > 0:
             self._hear(left if phase in (WHOLE, self.inside) else _LONGEST)
 
     def close(self) -> None:
