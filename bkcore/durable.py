@@ -8,6 +8,7 @@ short goes through the six functions at the end, so that a test can count the st
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from bkcore.errors import AlreadyThere, Busy
 
+# What the functions below call a file that has no name yet, and a folder that has none any more.
+_LEFT = re.compile(r"\.[0-9a-f]{16}\.tmp|\.gone-[0-9a-f]{8}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -95,6 +98,18 @@ def remove_tree(path: Path) -> None:
     sync_folder(path.parent)
     _remove_below(doomed)
     os.rmdir(doomed)
+
+
+def drop_left(folder: Path, before: float) -> None:
+    """Take away what deaths inside create, replace and remove_tree left in a folder. One that is not there is fine.
+
+    before: seconds since 1970; what is younger may be the work of somebody alive.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        left = [entry for entry in os.scandir(folder) if _LEFT.fullmatch(entry.name)]
+        for entry in left:
+            if entry.stat(follow_symlinks=False).st_ctime < before:
+                (remove_tree if entry.is_dir(follow_symlinks=False) else remove)(Path(entry.path))
 
 
 def make_folder(path: Path, mode: int = 0o700) -> None:

@@ -242,12 +242,17 @@ def discard(folder: Path, request: str) -> None:
     durable.remove_tree(staging(folder, request))
 
 
-def sweep(folder: Path, wanted: Container[str]) -> None:
-    """Drop what was brought of requests that are none of the wanted ones, and what removals left half done."""
+def sweep(folder: Path, wanted: Callable[[], Container[str]]) -> None:
+    """Drop what was brought of requests that are none of the wanted ones.
+
+    wanted: asked when it is known what is there, so that a request that comes meanwhile loses nothing.
+    """
     with contextlib.suppress(FileNotFoundError):
-        for found in list((folder / "incomplete").iterdir()):
-            if found.name not in wanted:
-                durable.remove_tree(found)
+        found = [path for path in (folder / "incomplete").iterdir() if is_id(path.name)]
+        needed = wanted() if found else ()
+        for path in found:
+            if path.name not in needed:
+                durable.remove_tree(path)
 
 
 def _need(missing: Iterable[bytes]) -> FramesNeeded:

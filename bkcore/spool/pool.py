@@ -180,7 +180,9 @@ class Pool:
             for folder in (_ATTEMPTS, _CANCEL, _PROGRESS):
                 names = os.listdir(self.folder / folder) if (self.folder / folder).is_dir() else []
                 for name in names:
-                    if is_id(name) and name not in live:
+                    # A gauge that died left its file half written under the same id.
+                    request = name.removeprefix(".").removesuffix(".tmp")
+                    if is_id(request) and request not in live:
                         durable.remove(self.folder / folder / name)
 
     def outcome(self, item: Item) -> Outcome:

@@ -10,6 +10,7 @@ from bkcore.spool import Submitted
 from bkcore.state import Letter
 from bkcore.tick.ends import ClientEnd, note_pass
 from bkcore.tick.exchange import exchange
+from bkcore.tick.leftovers import drop_leftovers
 from bkcore.tick.schedule import is_due
 from bkcore.tick.slots import work_in_slots
 from bkcore.tick.sweep import newest_of_each, sweep_daily, sweep_outbox, wish_again
@@ -58,7 +59,8 @@ def _housekeep(end: ClientEnd) -> None:
             journal.write(end.home.root, "recovered", server=server, text=line)
         sweep_outbox(end, server, pool)
         wish_again(end, server, pool)
-    sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in end.config.server], newest_of_each)
+    if sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in end.config.server], newest_of_each):
+        drop_leftovers(end)
     _submit_due(end)
 
 

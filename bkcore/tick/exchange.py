@@ -157,13 +157,20 @@ def _finish(end: ClientEnd, server: str, item: Item, receipt: Receipt) -> None:
         remember_base(base, outbox)
     if receipt.state is Answer.NEED:
         forget(base, receipt.missing)
-        pool.submit(msgspec.structs.replace(wish, retry_of=wish.id), end.clock())
+        if not _is_wished_again(pool, item):
+            pool.submit(msgspec.structs.replace(wish, retry_of=wish.id), end.clock())
     claim.finish(receipt)
     if receipt.state not in _KEPT:
         durable.remove_tree(outbox)
     if receipt.stored is not None:
         _resolve_older(pool, item)
     journal.write(end.home.root, receipt.state.value, id=item.id, server=server, code=receipt.code, text=receipt.text)
+
+
+def _is_wished_again(pool: Pool, item: Item) -> bool:
+    """Whether a newer wish of the same source is under way: one's own, made before a crash, is prepared by now."""
+    alive = (Letter.COMPLETE, Letter.PROCESSING, Letter.SEND)
+    return any(other.letter in alive and other.id > item.id and _same_source(other, item) for other in pool.items())
 
 
 def _resolve_older(pool: Pool, done: Item) -> None:

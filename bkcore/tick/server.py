@@ -12,6 +12,7 @@ from bkcore.spool import Item, Pool, due
 from bkcore.state import Letter
 from bkcore.tick.ends import ServerEnd, note_pass
 from bkcore.tick.extract import extract
+from bkcore.tick.leftovers import drop_leftovers
 from bkcore.tick.receipts import publish, publish_if_changed
 from bkcore.tick.slots import work_in_slots
 from bkcore.tick.sweep import sweep_daily
@@ -51,7 +52,8 @@ def _housekeep(end: ServerEnd, client: str, *, extracting: bool) -> None:
 
 def _sweep(end: ServerEnd, clients: list[str]) -> None:
     try:
-        sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in clients], partial(_offered, end))
+        if sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in clients], partial(_offered, end)):
+            drop_leftovers(end)
     except (BkError, OSError) as error:
         journal.write(end.home.root, "sweeping failed", text=str(error))
 

@@ -54,10 +54,13 @@ def wish_again(end: ClientEnd, server: str, pool: Pool) -> None:
         journal.write(end.home.root, "outbox lost", id=item.id, server=server, text=text)
 
 
-def sweep_daily(home: Home, now: datetime, pools: Collection[tuple[str, Pool]], keep: "Keep") -> None:
-    """Once a day: what is older than 30 days. pools: with the other side's name. keep: ids that must stay for it."""
+def sweep_daily(home: Home, now: datetime, pools: Collection[tuple[str, Pool]], keep: "Keep") -> bool:
+    """Once a day: what is older than 30 days. pools: with the other side's name. keep: ids that must stay for it.
+
+    False when it was not due.
+    """
     if not _is_due(home, now):
-        return
+        return False
     for peer, pool in ((peer, pool) for peer, pool in pools if pool.folder.is_dir()):
         old = [item for item in pool.items() if item.letter is Letter.FINISHED and _is_old(now, item.path)]
         kept = keep(peer, pool) if old else frozenset()
@@ -70,6 +73,7 @@ def sweep_daily(home: Home, now: datetime, pools: Collection[tuple[str, Pool]], 
         if not _is_young(now, folder):
             _drop_scratch(folder)
     durable.replace(_stamp(home), now.isoformat().encode())
+    return True
 
 
 Keep = Callable[[str, Pool], frozenset[str]]
