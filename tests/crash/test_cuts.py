@@ -1,6 +1,6 @@
 """The power fails at every durable step of the whole road, at either end; nothing is lost and nothing is done twice.
 
-A backup of each method goes the whole way. The other ends that a request may have are followed as far as they differ.
+A backup goes the whole way with each method. The other ends that a request may have are followed as far as they differ.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,12 @@ def directory(walk: Walk) -> None:
 
 
 def repository(walk: Walk) -> None:
-    stored(walk, "project")
+    """Until it is fetched nothing is other than with a directory."""
+    walk.wish("project")
+    walk.client("push")
+    with walk.watching():
+        walk.server()
+        walk.client("receipt", "push")
 
 
 def retried(walk: Walk) -> None:
@@ -147,10 +152,10 @@ def overtaken(walk: Walk) -> None:
 LEAST: dict[Way, int] = {
     database: 150,
     directory: 128,
-    repository: 128,
+    repository: 64,
     retried: 40,
     cancelled: 44,
-    in_need: 96,
+    in_need: 104,
     superseded: 73,
     refused: 39,
     revived: 82,
