@@ -5,7 +5,7 @@ Every glyph is one cell wide in every terminal, and none of them has an emoji fo
 
 from dataclasses import dataclass
 
-from bkcore.end.rows import Health, JobState, NodeKind
+from bkcore.end.rows import Health, JobState, NodeKind, SourceRow
 from bkcore.state import Answer
 
 
@@ -102,6 +102,8 @@ _HEALTH = {
     Health.DAMAGED: Sign("■", "#", "damaged", "damaged"),
 }
 
+_AWAY = Sign("◌", "~", "away", "unknown")
+
 # The words of bkcore.state.word() and of a receipt's answer.
 _REQUESTS = {
     each.word: each
@@ -146,6 +148,11 @@ _JOBS = {
 def health_sign(health: Health) -> Sign:
     """How a source stands."""
     return _HEALTH[health]
+
+
+def source_sign(row: SourceRow) -> Sign:
+    """The same, but for one whose other end does not answer: that says more than what waits for it."""
+    return _AWAY if row.away is not None and row.health <= Health.WAITING else _HEALTH[row.health]
 
 
 def request_sign(word: str) -> Sign:

@@ -71,4 +71,5 @@ def _both(base: SourceRow, other: SourceRow) -> SourceRow:
         last_good=max(filter(None, (base.last_good, other.last_good)), default=None),
         request=other.request or base.request,
         state=other.state or base.state,
+        away=base.away or other.away,
     )

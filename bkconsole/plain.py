@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from bkconsole import words
 from bkconsole.columns import Column, fit, padded, shown_text
-from bkconsole.glyphs import ASCII, UNICODE, Charset, health_sign
+from bkconsole.glyphs import ASCII, UNICODE, Charset, source_sign
 from bkconsole.merging import Told, merged
 from bkcore.end.rows import MOST_ROWS, Overview, PageAt, Query, SourceRow
 from bkcore.end.verbs import End
@@ -67,7 +67,7 @@ def _table(told: Sequence[Told], width: int, charset: Charset, now: datetime) ->
 def _cells(told: Told, charset: Charset, now: datetime) -> list[str]:
     row = told.row
     return [
-        health_sign(row.health).text(charset),
+        source_sign(row).text(charset),
         told.client,
         row.source,
         row.module,

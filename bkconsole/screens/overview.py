@@ -7,7 +7,7 @@ from typing import ClassVar
 from bkconsole import words
 from bkconsole.actions import OVERVIEW, bindings
 from bkconsole.bridge import Link
-from bkconsole.glyphs import Charset, health_sign
+from bkconsole.glyphs import Charset, source_sign
 from bkconsole.listed import Listed
 from bkconsole.merging import Told, merged
 from bkconsole.view import View
@@ -150,7 +150,7 @@ class OverviewScreen(View):
 
 def _line(told: Told, now: datetime, charset: Charset) -> Line:
     row = told.row
-    sign = health_sign(row.health)
+    sign = source_sign(row)
     verified = Cell(words.age(row.last_verified, now), "damaged" if row.verified_ok is False else "")
     return Line(
         told.key,
@@ -174,7 +174,7 @@ def _line(told: Told, now: datetime, charset: Charset) -> Line:
 
 def _facts(told: Told, now: datetime, charset: Charset) -> list[tuple[str, str]]:
     row = told.row
-    sign = health_sign(row.health)
+    sign = source_sign(row)
     return [
         ("state", sign.text(charset)),
         *(("why", reason) for reason in row.reasons),

@@ -1,8 +1,10 @@
 """Every state has a glyph, a word and a tone, in both sets of characters."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from bkconsole.glyphs import (
@@ -15,9 +17,10 @@ from bkconsole.glyphs import (
     job_sign,
     node_sign,
     request_sign,
+    source_sign,
 )
 from bkconsole.tones import TONES
-from bkcore.end.rows import Health, JobState, NodeKind
+from bkcore.end.rows import Health, JobState, NodeKind, SourceRow
 from bkcore.state import Answer, Letter, Role, word
 
 WORDS = {
@@ -79,3 +82,18 @@ def test_an_app_may_choose_its_characters() -> None:
 
     assert charset_of(App()) is ASCII
     assert charset_of(object()) is UNICODE
+
+
+def test_a_source_whose_other_end_does_not_answer_is_away_unless_something_worse_is_the_case() -> None:
+    row = SourceRow(
+        id="i",
+        peer="web1",
+        source="s",
+        module="git",
+        path="/s",
+        health=Health.WAITING,
+        away=datetime(2026, 11, 25, tzinfo=UTC),
+    )
+    assert source_sign(row).word == "away"
+    assert source_sign(replace(row, health=Health.FAILED)).word == "failed"
+    assert source_sign(replace(row, away=None)).word == "waiting"
