@@ -17,7 +17,14 @@ from bkcore.tick.asking import labelled, submit_all
 from bkcore.tick.ends import ClientEnd
 
 
-@click.command(cls=Verb)
+@click.command(
+    cls=Verb,
+    examples=[
+        "bkcore backup git",
+        "bkcore backup directories /home --server main",
+        'bkcore backup --all --note "before the upgrade"',
+    ],
+)
 @click.argument("module", default="")
 @click.argument("path", default="")
 @click.option("--all", "all_", is_flag=True, help="Every source of this client.")

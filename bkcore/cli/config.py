@@ -21,7 +21,7 @@ def config() -> None:
     """The configuration of an end."""
 
 
-@config.command(cls=Verb)
+@config.command(cls=Verb, examples=["bkcore config check --home /var/backup"])
 def check(frame: Frame) -> Result:
     """Read the configuration and name every fault in it. Exit 2 if there is one.
 
@@ -54,7 +54,7 @@ def _parts(home: ClientHome | ServerHome) -> Iterator[tuple[str, Callable[[], ob
         yield str(path), partial(load_record, path)
 
 
-@config.command(cls=Verb)
+@config.command(cls=Verb, examples=["bkcore config example client > bk.toml"])
 @click.argument("role", type=click.Choice([role.value for role in Role]))
 def example(frame: Frame, role: str) -> Result:  # noqa: ARG001 - every verb is given a Frame
     """An example with comments."""

@@ -9,7 +9,7 @@ from bkcore.cli.options import Verb
 from bkcore.errors import UsageError
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, examples=["bkcore demo --once", "bkcore demo --keep /tmp/bk-demo"])
 @click.option("--once", is_flag=True, help="Run until everything is stored and verified, compare, and end.")
 @click.option("--keep", metavar="DIR", help="Build it in this folder and leave it there.")
 @click.option("--tethered", is_flag=True, hidden=True, help="End when standard input does.")

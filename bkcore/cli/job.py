@@ -30,14 +30,14 @@ def job() -> None:
     """Exports, verifies and other long work that runs by itself."""
 
 
-@job.command("list", cls=Verb)
+@job.command("list", cls=Verb, examples=["bkcore job list"])
 def list_(frame: Frame) -> Result:
     """The jobs of this end, the newest first."""
     found = Jobs(home_of(frame)).all()
     return Result(data=[_plain(each) for each in found], lines=list(map(_line, found)) or ["no jobs"])
 
 
-@job.command(cls=Verb)
+@job.command(cls=Verb, examples=["bkcore job show JOB"])
 @click.argument("id_", metavar="JOB")
 def show(frame: Frame, id_: str) -> Result:
     """One job: what it does, how far it is, what came of it."""
@@ -45,7 +45,7 @@ def show(frame: Frame, id_: str) -> Result:
     return Result(data=_plain(found), lines=list(_shown(found)))
 
 
-@job.command(cls=Verb)
+@job.command(cls=Verb, examples=["bkcore job cancel JOB"])
 @click.argument("id_", metavar="JOB")
 def cancel(frame: Frame, id_: str) -> Result:
     """Ask a job to stop."""

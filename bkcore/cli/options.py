@@ -15,11 +15,23 @@ _META = "bkcore.global"
 
 
 class Verb(click.Command):
-    """A command whose callback takes a Frame first, then its own parameters, and returns a Result."""
+    """A command whose callback takes a Frame first, then its own parameters, and returns a Result.
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
+    examples: whole command lines for its help.
+    """
+
+    def __init__(self, *arguments: Any, examples: Sequence[str] = (), **settings: Any) -> None:
         super().__init__(*arguments, **settings)
+        self.examples = examples
         self.params.extend(_global_options(hidden=True))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        formatter.write_paragraph()
+        formatter.write_text("What `bkcore --help` lists, such as --home and --json, may stand behind any verb too.")
 
     def invoke(self, context: click.Context) -> int:
         callback = self.callback

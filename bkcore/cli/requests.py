@@ -16,7 +16,7 @@ from bkcore.status import Row, find, row_of
 from bkcore.tick import asking
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, examples=["bkcore show 20261123T031949Z-00042-9f3c2a7b"])
 @click.argument("id_", metavar="ID")
 def show(frame: Frame, id_: str) -> Result:
     """Where a request stands, why, and what comes next."""
@@ -36,7 +36,7 @@ def _shown(row: Row) -> Iterator[str]:
         yield f"  version  {row.receipt.stored.version}, {row.receipt.stored.size} bytes"
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, examples=["bkcore log 20261123T031949Z-00042-9f3c2a7b"])
 @click.argument("id_", metavar="ID")
 def log(frame: Frame, id_: str) -> Result:
     """What the steps of a request said."""
@@ -46,14 +46,17 @@ def log(frame: Frame, id_: str) -> Result:
     return Result(lines=[safe(line) for line in path.read_bytes().split(b"\n")])
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, examples=["bkcore retry 20261123T031949Z-00042-9f3c2a7b"])
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
 def retry(frame: Frame, ids: tuple[str, ...]) -> Result:
     """Try again now: a waiting request at the next tick, a failed one anew."""
     return _each(frame, "retry", ids, lambda home, request: asking.retry(home, request)[1])
 
 
-@click.command(cls=Verb)
+@click.command(
+    cls=Verb,
+    examples=["bkcore cancel 20261123T031949Z-00042-9f3c2a7b", "bkcore cancel --yes 20261123T031949Z-00042-9f3c2a7b"],
+)
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
 def cancel(frame: Frame, ids: tuple[str, ...]) -> Result:
     """Take requests back."""

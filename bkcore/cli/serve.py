@@ -8,7 +8,7 @@ from bkcore.cli.options import Verb
 from bkcore.errors import UsageError
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, examples=["bkcore serve --listen 127.0.0.1:2222"])
 @click.option("--listen", default="127.0.0.1:0", help="ADDRESS:PORT; port 0 takes a free one, see serve.json.")
 def serve(frame: Frame, listen: str) -> Result:
     """Open this home's door without an sshd: the same keys, the same gate."""

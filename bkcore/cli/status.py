@@ -10,7 +10,7 @@ from bkcore.safe import safe
 from bkcore.status import Row, pools, rows
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, examples=["bkcore status", "bkcore status --client web1 --json"])
 @click.option("--client", default="", help="Only the requests of this client (or, on a client, to this server).")
 def status(frame: Frame, client: str) -> Result:
     """Where every request of this end stands."""

@@ -13,7 +13,7 @@ _CLIENT_PARTS = ("prepare", "push")
 _SERVER_PARTS = ("extract", "fetch")
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, examples=["bkcore tick", "bkcore tick --client web1 --only fetch"])
 @click.option("--client", default="", help="Only this client (on a server).")
 @click.option("--only", type=click.Choice([*_CLIENT_PARTS, *_SERVER_PARTS]), help="Only this part of the pass.")
 @click.option("--wait", is_flag=True, hidden=True, help="Wait for another housekeeping to end.")

@@ -48,7 +48,13 @@ class _Given:
     at: Exported
 
 
-@click.command(cls=Selecting)
+@click.command(
+    cls=Selecting,
+    examples=[
+        'bkdb export /tmp/given-back 0 "=2026-11-23 03:25:11"',
+        "bkdb export . --client web1 --source shop --as files --verify",
+    ],
+)
 @click.argument("dest", metavar="DEST")
 @click.option(
     "--as",

@@ -16,7 +16,9 @@ from bkcore.cli.frame import Frame, Result
 from bkcore.request import path_fields
 
 
-@click.command(cls=Selecting)
+@click.command(
+    cls=Selecting, examples=["bkdb ls", 'bkdb ls 0,2 ">2026-11-01, <2026-12-01"', "bkdb ls --client web1 --utc"]
+)
 def ls(frame: Frame, **given: Any) -> Result:
     """List sources by path, and the dates of their versions.
 

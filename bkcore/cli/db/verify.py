@@ -26,7 +26,9 @@ class _Read:
     report: Report
 
 
-@click.command(cls=Selecting)
+@click.command(
+    cls=Selecting, examples=["bkdb verify", 'bkdb verify 0 "<2026-11-23, 1"', "bkdb verify --client web1 --source shop"]
+)
 def verify(frame: Frame, **given: Any) -> Result:
     """Read versions again and check every byte.
 

@@ -91,7 +91,7 @@ def test_version_and_help_need_nothing_else(capsys: pytest.CaptureFixture[str]) 
     for option in ("--home", "--end", "--json", "-n, --dry-run", "--yes", "-q", "-v", "--color", "--utc", "--version"):
         assert option in whole
     assert main(group, "bkdb", ["show", "--help"]) == 0
-    assert "--home" not in capsys.readouterr().out
+    assert "\n  --home" not in capsys.readouterr().out
 
 
 def test_a_terminal_that_knows_only_ascii_gets_escapes_and_no_crash() -> None:
