@@ -40,13 +40,15 @@ def running(keep: Path | None) -> Iterator[Demo]:
         start_new_session=True,
     )
     try:
-        yield _started(child)
+        folder = _started(child)
+        world = keep.absolute() if keep is not None else folder
+        yield Demo(world, tuple(world / name for name in _HOMES))
     finally:
         _end(child)
 
 
-def _started(child: "subprocess.Popen[bytes]") -> Demo:
-    """Wait until the ends know each other; what the demo says afterwards is let go."""
+def _started(child: "subprocess.Popen[bytes]") -> Path:
+    """Wait until the ends know each other; the folder that the demo names. What it says afterwards is let go."""
     assert child.stdout is not None
     assert child.stderr is not None
     folder = None
@@ -56,7 +58,7 @@ def _started(child: "subprocess.Popen[bytes]") -> Demo:
         if line.startswith(_READY) and folder is not None:
             for stream in (child.stdout, child.stderr):
                 threading.Thread(target=stream.read, daemon=True).start()
-            return Demo(folder, tuple(folder / name for name in _HOMES))
+            return folder
     said = child.stderr.read().decode(errors="replace").strip()
     raise BkError(f"the demo did not start: {said.removeprefix('bkcore: ')}", hint="bkcore demo --once says more")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from bkconsole.actions import ARCHIVES, JOBS, OVERVIEW, REQUESTS, TODO
 from bkcore.end.rows import Job, JobState
 
-_DONE = "That was an export, checked by sha256. `?` shows every key; `q` leaves, and the demo goes with you."
+_DONE = "That was an export, checked by sha256. `?` shows every key; `q` leaves, and the demo goes with you. It is"
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Guide:
         if not self.led:
             return ""
         if self.exported:
-            return f"{self.exported} {_DONE}" if self.here == JOBS else ""
+            return f"{_DONE} {self.exported}" if self.here == JOBS else ""
         if self.dialog:
             return "Choose a folder; `tab` moves on, `enter` on Start begins the export."
         return self._to_an_export()
@@ -59,4 +59,4 @@ class Guide:
         if job.kind == "export":
             self.running = job.state is JobState.RUNNING
             if job.state is JobState.DONE and job.lines:
-                self.exported = f"{job.lines[0]} is there."
+                self.exported = job.lines[0]

@@ -34,7 +34,7 @@ _PAUSE = {True: 0.5, False: 2.0}
 _WISH_EVERY = 8
 _ROUNDS = 40
 # Rounds of each 40 in which db1 cannot be reached, and the one in which its database goes missing again.
-_AWAY = {True: range(1, 3), False: range(12, 20)}
+_AWAY = {True: range(1, 3), False: range(5, 11)}
 _BREAKS = 24
 
 

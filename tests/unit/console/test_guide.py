@@ -34,7 +34,8 @@ def test_the_way_to_an_export_is_said_step_by_step() -> None:
     assert "Press `5`" in guide.hint
     guide.visit(JOBS)
     guide.job(job(JobState.DONE, "/tmp/out/x.tar.zst"))
-    assert guide.hint.startswith("/tmp/out/x.tar.zst is there.")
+    assert guide.hint.startswith("That was an export, checked")
+    assert guide.hint.endswith("It is /tmp/out/x.tar.zst")
     guide.visit(OVERVIEW)
     assert guide.hint == ""
 
