@@ -1,5 +1,6 @@
 """Fixtures that any test may ask for: a stand-in for ssh, two homes that know each other, and a real sshd."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,12 @@ __all__ = [
     "pytest_sessionfinish",
     "pytest_terminal_summary",
 ]
+
+
+def pytest_configure() -> None:
+    """Hear the signals that a shell lets its background jobs ignore: what is started here would inherit that."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
