@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from textual.worker import Worker, WorkerState
 
 from bkconsole import themes, words
 from bkconsole.actions import ARCHIVES, JOBS, OVERVIEW, REQUESTS, TODO
-from bkconsole.bridge import Link, Links
+from bkconsole.bridge import Link, Links, system_clock
 from bkconsole.dialogs.confirm import ConfirmDialog
 from bkconsole.dialogs.log import LogDialog
 from bkconsole.glyphs import ASCII, UNICODE, Charset, health_sign
@@ -57,7 +57,10 @@ class Options:
 
 
 class ConsoleApp(App[None]):
-    """Both ends of the backup system on one screen. faults: bugs of ours that were met; there should be none."""
+    """Both ends of the backup system on one screen.
+
+    clock: the time that ages are counted to. faults: bugs of ours that were met; there should be none.
+    """
 
     TITLE = "bkconsole"
     CSS_PATH = "app.tcss"
@@ -65,11 +68,14 @@ class ConsoleApp(App[None]):
     # The registry has the keys.
     BINDINGS: ClassVar = []
 
-    def __init__(self, ends: Iterable[End], options: Options | None = None) -> None:
+    def __init__(
+        self, ends: Iterable[End], options: Options | None = None, *, clock: Callable[[], datetime] = system_clock
+    ) -> None:
         super().__init__()
+        self.now = clock
         self.options = options or Options()
         self.charset: Charset = ASCII if self.options.ascii else UNICODE
-        self.links = Links(list(ends), self.post_message)
+        self.links = Links(list(ends), self.post_message, clock)
         self.guide = Guide(led=self.options.led)
         self.views: dict[str, View] = {}
         self.faults: list[BaseException] = []
@@ -79,10 +85,6 @@ class ConsoleApp(App[None]):
     def read_only(self) -> bool:
         """Whether nothing may be done from here."""
         return self.options.read_only
-
-    def now(self) -> datetime:
-        """The time that ages are counted to."""
-        return datetime.now(UTC)
 
     # --- beginning and ending ----------------------------------------------------------------------------------------
 

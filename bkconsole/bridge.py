@@ -21,6 +21,11 @@ _AGAIN_SECONDS = 3.0
 Post = Callable[[Message], object]
 
 
+def system_clock() -> datetime:
+    """Now, UTC."""
+    return datetime.now(UTC)
+
+
 @dataclass(eq=False)
 class Link:
     """One end in this console. heard: when it last answered. error: why it does not, "" while it does."""
@@ -47,11 +52,12 @@ class Link:
 
 
 class Links:
-    """All of them. Nothing here waits on an end longer than that end's own calls do."""
+    """All of them. Nothing here waits on an end longer than that end's own calls do. clock: says when one was heard."""
 
-    def __init__(self, ends: list[End], post: Post) -> None:
+    def __init__(self, ends: list[End], post: Post, clock: Callable[[], datetime]) -> None:
         self.all = [Link(end) for end in ends]
         self._post = post
+        self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[Link]:
@@ -99,7 +105,7 @@ class Links:
         while True:
             try:
                 link.overview = await link.end.overview()
-                link.heard, link.error = datetime.now(UTC), ""
+                link.heard, link.error = self._clock(), ""
                 self._post(LinkChanged(link.name))
             except BkError as error:
                 self._failed(link, error)

@@ -1,10 +1,10 @@
 """Columns of a list: which of them fit a width, and text brought to an exact number of terminal cells."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.cells import cell_len, chop_cells, get_character_cell_size
+from rich.cells import cell_len, get_character_cell_size
 
 from bkcore.safe import safe
 
@@ -12,6 +12,8 @@ from bkcore.safe import safe
 _MOST_CHARACTERS = 1024
 # From this width on columns stand two cells apart.
 _ROOMY = 72
+# Behind these a word may be broken.
+_JOINTS = "/-._=,"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Column:
     """One column.
 
     width: the least and the wanted number of cells. priority: where not all fit, the highest goes first; 0 stays.
-    flexible: shares what is left when all have what they want. keep: the part of a text that stays when it is cut.
+    ample: until it has so many, less important columns stay away. flexible: shares what is left when all have what they
+    want. keep: the part of a text that stays when it is cut.
     says_cut: whether a cut text shows it; a line of blocks without its oldest values need not.
     """
 
@@ -29,6 +32,7 @@ class Column:
     align: Literal["left", "right"] = "left"
     priority: int = 0
     flexible: bool = False
+    ample: int = 0
     keep: Literal["start", "end"] = "start"
     says_cut: bool = True
 
@@ -55,13 +59,20 @@ def fit(columns: Sequence[Column], width: int) -> tuple[Placed, ...]:
 def _that_fit(columns: Sequence[Column], width: int, gap: int) -> list[int]:
     """What is left when the least important ones went, the rightmost of equals first."""
     shown = list(range(len(columns)))
-    while shown and sum(columns[index].width[0] + gap for index in shown) - gap > width:
+    while shown:
         least = max(shown, key=lambda index: (columns[index].priority, index))
-        if columns[least].priority == 0:
+        last = columns[least].priority
+        needed = sum(_needed(columns[index], last) + gap for index in shown) - gap
+        if needed <= width or last == 0:
             break
         shown.remove(least)
     # A column of no cell shows nothing: rather fewer than that.
     return shown[: max((width + gap) // (gap + 1), 0)]
+
+
+def _needed(column: Column, last: int) -> int:
+    """The cells that a column must have while one of that priority is shown."""
+    return max(column.width[0], column.ample if column.priority < last else 0)
 
 
 def _shrink(widths: dict[int, int], room: int) -> None:
@@ -136,9 +147,20 @@ def wrapped(text: str, width: int) -> list[str]:
         if cell_len(joined) <= width:
             line = joined
             continue
-        *full, line = [*([line] if line else []), *(chop_cells(word, width) or [""])]
+        *full, line = [*([line] if line else []), *_pieces(word, width)]
         lines.extend(full)
     return [*lines, line]
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """A word in pieces that fit, ended where ids and paths have a joint."""
+    while cell_len(word) > width:
+        most = max(_characters(word, width), 1)
+        joint = max(word.rfind(each, 0, most) for each in _JOINTS) + 1
+        end = joint if joint > most // 2 else most
+        yield word[:end]
+        word = word[end:]
+    yield word
 
 
 def _characters(text: str, cells: int) -> int:

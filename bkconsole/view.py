@@ -45,6 +45,7 @@ class View(Screen[None]):
         super().__init__(name=self.NAME)
         self.filter = ""
         self._outdated = asyncio.Event()
+        self._reading = False
 
     @property
     def console(self) -> "ConsoleApp":
@@ -61,6 +62,11 @@ class View(Screen[None]):
         """The numbers of the first and the last line in sight."""
         top = self.list.scroll_offset.y
         return top, top + max(self.list.size.height, 1)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether everything that was told of the ends has been read."""
+        return self.is_mounted and not self._reading and not self._outdated.is_set()
 
     async def read(self) -> None:
         """Bring what is shown now, and hand it to the list. A BkError is shown in the status bar."""
@@ -107,7 +113,10 @@ class View(Screen[None]):
         self._fit(event.size.width)
 
     def _fit(self, width: int) -> None:
-        self.query_one("#details").display = width >= TWO_PANES
+        details = self.query_one("#details")
+        shown, details.display = details.display, width >= TWO_PANES
+        if details.display and not shown:
+            self.outdate()
 
     def show_bars(self) -> None:
         """Bring status, hint and keys up to date."""
@@ -128,7 +137,9 @@ class View(Screen[None]):
             await self._outdated.wait()
             if self.app.screen_stack and self in self.app.screen_stack:
                 self._outdated.clear()
+                self._reading = True
                 await self._read_once()
+                self._reading = False
             await asyncio.sleep(_CALM_SECONDS)
 
     async def _read_once(self) -> None:

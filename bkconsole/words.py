@@ -102,9 +102,9 @@ def rate(per_second: int) -> str:
 
 
 def progress(done: int, total: int, per_second: int) -> str:
-    """All of it in one: "42 %  12.3 MiB/s  4 m left"; of what is not known nothing, at least what is done."""
-    parts = (percent(done, total) or (size(done) if done else ""), rate(per_second), left(done, total, per_second))
-    return "  ".join(part for part in parts if part)
+    """All of it in one: "42 %  4 m left  12.3 MiB/s"; of an unknown total its size, "" for nothing yet."""
+    far = percent(done, total) or (size(done) if done else "")
+    return "  ".join(part for part in (far, left(done, total, per_second), rate(per_second)) if part)
 
 
 def left(done: int, total: int, per_second: int) -> str:

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 from bkconsole import words
 from bkconsole.actions import ARCHIVES, bindings
 from bkconsole.bridge import Link
-from bkconsole.glyphs import UNICODE, Charset, node_sign
+from bkconsole.glyphs import UNICODE, Charset, Sign, health_sign, node_sign
 from bkconsole.paging import Branch, Place, Segment
 from bkconsole.view import View
 from bkconsole.widgets.line_list import Cell, Column, Line
 from bkconsole.widgets.told import Wanted
 from bkcore.end.actions import Verify
-from bkcore.end.rows import Node, NodeKind, Page, PageAt, Query, Topic
+from bkcore.end.rows import Health, Node, NodeKind, Page, PageAt, Query, Topic
 from bkcore.errors import NothingMatched
 from bkcore.state import Role
 
@@ -91,12 +91,12 @@ class ArchivesScreen(View):
     TOPICS: ClassVar = frozenset({Topic.NODES})
     BINDINGS: ClassVar = bindings(ARCHIVES)
     COLUMNS: ClassVar = (
-        Column("name", "NAME", width=(24, 60), priority=0, flexible=True),
-        Column("kind", "KIND", width=(7, 11), priority=4),
-        Column("at", "DATE", width=(10, 12), priority=1),
+        Column("name", "NAME", width=(21, 60), priority=0, flexible=True, ample=32),
+        Column("kind", "KIND", width=(11, 11), priority=4),
+        Column("at", "DATE", width=(12, 12), priority=1),
         Column("size", "SIZE", width=(8, 9), align="right", priority=2),
-        Column("count", "BELOW", width=(6, 8), align="right", priority=5),
-        Column("state", "STATE", width=(9, 18), priority=3),
+        Column("count", "ITEMS", width=(6, 8), align="right", priority=5),
+        Column("state", "STATE", width=(11, 18), priority=3),
     )
 
     def __init__(self) -> None:
@@ -240,10 +240,10 @@ class ArchivesScreen(View):
 
 
 def _line(link: Link, node: Node, depth: int, now: datetime, charset: Charset, *, opened: bool) -> Line:
-    sign = node_sign(node.kind)
+    sign = _sign(node)
     twist: Literal["", "open", "closed"] = ("open" if opened else "closed") if node.inner else ""
     name = words.stamp(node.at) if node.kind is NodeKind.VERSION else node.name
-    tone = "damaged" if node.damaged else "partial" if node.partial else "strong" if node.changed else ""
+    tone = sign.tone if node.damaged or node.partial else "strong" if node.changed else ""
     return Line(
         f"{link.name}\t{node.id}",
         (
@@ -259,11 +259,18 @@ def _line(link: Link, node: Node, depth: int, now: datetime, charset: Charset, *
     )
 
 
+def _sign(node: Node) -> Sign:
+    """What it is; of what is not whole, that."""
+    if node.damaged:
+        return health_sign(Health.DAMAGED)
+    return health_sign(Health.PARTIAL) if node.partial else node_sign(node.kind)
+
+
 def _state(node: Node, now: datetime) -> str:
     if node.damaged:
         return "damaged"
     if node.partial:
-        return f"partial: {node.partial}"
+        return f"partial: {words.count(node.partial)}"
     if node.verified is not None:
         return f"verified {words.age(node.verified, now)}"
     return "held" if node.held else ""
@@ -278,7 +285,7 @@ def _facts(node: Node, now: datetime) -> list[tuple[str, str]]:
         ("method", node.method),
         ("date", words.moment_and_age(node.at, now) if node.at else ""),
         ("size", f"{words.size(node.size)} ({node.size} bytes)" if node.size else ""),
-        ("below", words.count(node.count) if node.count else ""),
+        ("items", words.count(node.count) if node.count else ""),
         ("mode", f"{node.mode:04o}" if node.mode else ""),
         ("leads to", node.link),
         ("content", ("changed since the version before" if node.changed else "as in the version before"))

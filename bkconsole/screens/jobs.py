@@ -23,13 +23,13 @@ class JobsScreen(View):
     TOPICS: ClassVar = frozenset({Topic.JOBS})
     BINDINGS: ClassVar = bindings(JOBS)
     COLUMNS: ClassVar = (
-        Column("state", "STATE", width=(12, 13), priority=0),
+        Column("state", "STATE", width=(13, 13), priority=0),
         Column("kind", "KIND", width=(7, 8), priority=3),
-        Column("title", "WHAT", width=(14, 50), priority=0, flexible=True),
-        Column("progress", "PROGRESS", width=(8, 24), align="right", priority=1),
-        Column("started", "STARTED", width=(7, 8), align="right", priority=2),
-        Column("took", "TOOK", width=(6, 8), align="right", priority=4),
-        Column("end", "ON", width=(8, 16), priority=5),
+        Column("title", "WHAT", width=(14, 30), priority=0, flexible=True, ample=30),
+        Column("result", "RESULT", width=(16, 40), priority=1, flexible=True, ample=26),
+        Column("age", "AGE", width=(9, 9), align="right", priority=2),
+        Column("took", "TOOK", width=(9, 9), align="right", priority=5),
+        Column("end", "ON", width=(13, 16), priority=6),
     )
 
     def __init__(self) -> None:
@@ -76,19 +76,44 @@ def _key(link: Link, job: Job) -> str:
 
 def _line(link: Link, job: Job, now: datetime, charset: Charset) -> Line:
     sign = job_sign(job.state)
-    seconds = ((job.ended or now) - job.started).total_seconds()
     return Line(
         _key(link, job),
         (
             Cell(sign.text(charset), sign.tone),
             Cell(job.kind, "faint"),
             Cell(job.title, "strong"),
-            Cell(words.progress(job.done, job.total, 0) if job.state is JobState.RUNNING else words.size(job.done)),
+            Cell(_result(job), sign.tone if job.error else ""),
             Cell(words.age(job.started, now)),
-            Cell(words.span(seconds)),
+            Cell(_took(job, now)),
             Cell(link.name, "faint"),
         ),
     )
+
+
+def _result(job: Job) -> str:
+    """What came of it, or how far it is."""
+    match job.state:
+        case JobState.RUNNING:
+            return words.progress(job.done, job.total, job.rate)
+        case JobState.INTERRUPTED:
+            return "its process died"
+    return job.error or (job.lines[-1] if job.lines else "")
+
+
+def _took(job: Job, now: datetime) -> str:
+    """How long it ran; of one that died nobody knows."""
+    if job.state is JobState.INTERRUPTED:
+        return "-"
+    return words.span(((job.ended or now) - job.started).total_seconds())
+
+
+def _ended(job: Job, now: datetime) -> str:
+    match job.state:
+        case JobState.RUNNING:
+            return words.progress(job.done, job.total, job.rate) or "still running"
+        case JobState.INTERRUPTED:
+            return "its process died, nobody knows when"
+    return words.moment_and_age(job.ended, now)
 
 
 def _facts(link: Link, job: Job, now: datetime, charset: Charset) -> list[tuple[str, str]]:
@@ -101,7 +126,7 @@ def _facts(link: Link, job: Job, now: datetime, charset: Charset) -> list[tuple[
         *([("do", job.hint)] if job.hint else []),
         *(("gave", line) for line in job.lines),
         ("started", words.moment_and_age(job.started, now)),
-        ("ended", words.moment_and_age(job.ended, now) if job.ended else "still running"),
+        ("done" if job.state is JobState.RUNNING else "ended", _ended(job, now)),
         ("on", link.name),
         ("command", job.command),
     ]

@@ -29,17 +29,17 @@ class OverviewScreen(View):
     BINDINGS: ClassVar = bindings(OVERVIEW)
     COLUMNS: ClassVar = (
         Column("state", "STATE", width=(11, 11), priority=0),
-        Column("client", "CLIENT", width=(6, 16), priority=1),
-        Column("source", "SOURCE", width=(8, 24), priority=0),
-        Column("module", "MODULE", width=(6, 11), priority=6),
+        Column("client", "CLIENT", width=(6, 10), priority=1),
+        Column("source", "SOURCE", width=(8, 12), priority=0),
+        Column("module", "MODULE", width=(11, 11), priority=6),
         Column("good", "LAST GOOD", width=(9, 9), align="right", priority=1),
-        Column("due", "NEXT DUE", width=(8, 9), align="right", priority=5),
-        Column("every", "EVERY", width=(5, 5), align="right", priority=7),
-        Column("verified", "VERIFIED", width=(8, 8), align="right", priority=3),
+        Column("due", "NEXT DUE", width=(12, 12), align="right", priority=5),
+        Column("every", "EVERY", width=(6, 7), align="right", priority=7),
+        Column("verified", "VERIFIED", width=(8, 9), align="right", priority=3),
         Column("versions", "VERS", width=(4, 5), align="right", priority=8),
-        Column("size", "SIZE", width=(7, 8), align="right", priority=4),
+        Column("size", "SIZE", width=(8, 8), align="right", priority=4),
         Column("trend", "TREND", width=(7, 7), priority=9),
-        Column("why", "WHY", width=(10, 60), priority=2, flexible=True),
+        Column("why", "WHY", width=(16, 60), priority=2, flexible=True, ample=36),
     )
 
     def __init__(self) -> None:
@@ -190,8 +190,9 @@ def _facts(told: Told, now: datetime, charset: Charset) -> list[tuple[str, str]]
         ("verified", words.moment_and_age(row.last_verified, now)),
         ("proved", f"level {row.proved}" if row.proved else "not yet"),
         ("versions", str(row.versions)),
-        ("size", words.size(row.size)),
+        ("size", words.size(row.size) if row.versions else "-"),
         ("heard", words.moment_and_age(row.heard, now)),
-        ("request", f"{row.request} {row.state}".strip() or "none on its way"),
+        ("request", row.request or "none on its way"),
+        *([("", row.state)] if row.state else []),
         ("told by", ", ".join(link.name for link in told.links)),
     ]

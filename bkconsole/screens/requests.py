@@ -13,7 +13,7 @@ from bkconsole.view import View
 from bkconsole.widgets.line_list import Cell, Column, Line
 from bkconsole.widgets.told import Wanted
 from bkcore.end.actions import Cancel, Retry, Tick
-from bkcore.end.rows import Page, PageAt, Query, RequestDetail, RequestRow, Topic
+from bkcore.end.rows import Page, PageAt, Query, RequestDetail, RequestRow, Step, Topic
 from bkcore.errors import NothingMatched
 from bkcore.state import Role
 
@@ -119,7 +119,7 @@ class _PoolScreen(View):
         found = self._pools.find(self.list.cursor_key or "")
         if found is None:
             return ()
-        return _facts(await found[0].end.request(found[1].id), self.console.now())
+        return _facts(await found[0].end.request(found[1].id), self.console.now(), self.console.charset)
 
     async def act_why(self) -> None:
         from bkconsole.dialogs.facts import FactsDialog
@@ -167,15 +167,14 @@ class _PoolScreen(View):
 def _columns(mine: str, theirs: str) -> tuple[Column, ...]:
     return (
         Column("state", "STATE", width=(12, 13), priority=0),
-        Column("mine", mine, width=(6, 14), priority=3),
-        Column("source", "SOURCE", width=(8, 24), priority=0),
-        Column("module", "MODULE", width=(6, 11), priority=6),
-        Column("theirs", theirs, width=(6, 14), priority=1),
-        Column("since", "SINCE", width=(6, 8), align="right", priority=1),
+        Column("mine", mine, width=(6, 10), priority=3),
+        Column("source", "SOURCE", width=(8, 12), priority=0),
+        Column("module", "MODULE", width=(11, 11), priority=6),
+        Column("theirs", theirs, width=(6, 10), priority=1),
+        Column("since", "SINCE", width=(9, 9), align="right", priority=1),
         Column("tries", "TRIES", width=(5, 5), align="right", priority=5),
-        Column("next", "NEXT TRY", width=(8, 9), align="right", priority=4),
-        Column("work", "PROGRESS", width=(8, 22), align="right", priority=3),
-        Column("why", "WHY", width=(8, 60), priority=2, flexible=True),
+        Column("next", "NEXT TRY", width=(11, 11), align="right", priority=4),
+        Column("now", "NOW", width=(16, 60), priority=2, flexible=True, ample=28),
     )
 
 
@@ -228,29 +227,37 @@ def _line(link: Link, row: RequestRow, now: datetime, charset: Charset) -> Line:
             Cell(words.age(row.since, now)),
             Cell(str(row.attempts) if row.attempts else "-"),
             Cell(words.until(row.next_try, now)),
-            Cell(words.progress(row.done, row.total, row.rate)),
-            Cell(_why(row), sign.tone if row.code else "faint"),
+            Cell(_now(row), sign.tone if row.code or row.done else "faint"),
         ),
         dim=row.ended,
     )
 
 
-def _why(row: RequestRow) -> str:
+def _now(row: RequestRow) -> str:
+    """How far it is; of what does not run, why."""
+    if row.done:
+        return words.progress(row.done, row.total, row.rate)
     if row.code:
         return f"{row.code}: {row.text}"
     return row.text or (f"number {row.position} in its queue" if row.position else "")
 
 
-def _facts(detail: RequestDetail, now: datetime) -> list[tuple[str, str]]:
+def _when(step: Step, now: datetime) -> str:
+    moment = words.moment_and_age(step.at, now) if step.at else "still to come"
+    return f"{moment}  {step.text}".rstrip()
+
+
+def _facts(detail: RequestDetail, now: datetime, charset: Charset) -> list[tuple[str, str]]:
     row = detail.row
     return [
         ("request", row.id),
-        ("state", row.state),
+        ("state", request_sign(row.state).text(charset)),
+        *([("done", words.progress(row.done, row.total, row.rate))] if row.done else []),
         *(("why", line) for line in detail.why),
         *(("do", line) for line in detail.advice),
         ("source", f"{row.source} ({row.module}, {row.method})"),
         ("path", detail.path),
-        *((step.name, f"{words.moment_and_age(step.at, now)}  {step.text}".rstrip()) for step in detail.timeline),
+        *((step.name, _when(step, now)) for step in detail.timeline),
         ("tries", str(row.attempts)),
         *([("version", f"{detail.version}, {words.size(detail.size)}")] if detail.version else []),
         *([("note", detail.note)] if detail.note else []),

@@ -1,10 +1,12 @@
 """A server home with one real version of each method: an archive, a directory and a repository."""
 
+import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from fakes.stored import server_home
-from fakes.streams import NOW, entry_of, file, folder, hardlink, noise, request_id, store, symlink
+from fakes.streams import NOW, TIME_NS, entry_of, file, folder, hardlink, noise, request_id, store, symlink
 
 from bkcore.archive import repository, snapshot
 from bkcore.archive.entries import Entries, Entry
@@ -26,8 +28,8 @@ def mixed_home(root: Path) -> Path:
     home = server_home(root)
     data = home / "data" / "web1"
     _enter(data, store(data, 1, MEMBERS))
-    _directory(data)
-    _repository(data, root.parent / "work")
+    directory(data)
+    repository_version(data, root.parent / "work")
     return home
 
 
@@ -35,18 +37,26 @@ def _enter(data: Path, entry: Entry) -> None:
     Entries(data).create(entry)
 
 
-def _directory(data: Path) -> None:
+def directory(data: Path, names: Iterable[bytes] = ()) -> None:
+    """A partial version of home, with files of these names too."""
     into = SnapshotIntake(data / "rsync", "home", request_id(2), 0, clock=lambda: NOW)
     (into.target / "sub").mkdir()
     (into.target / "sub" / "odd \udcff\n").write_bytes(b"some text")
     (into.target / "big").write_bytes(noise(100_000))
+    for name in names:
+        path = Path(os.fsdecode(os.path.join(bytes(into.target / "sub"), name)))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"more text")
+    for path in [into.target, *into.target.rglob("*")]:
+        os.utime(path, ns=(TIME_NS, TIME_NS))
     kept = into.finish(Fetched(1))
     entry = entry_of(kept, 2, source="home", module="directories", path="/home", partial=3)
     _enter(data, entry)
     snapshot.settle(data / "rsync", entry)
 
 
-def _repository(data: Path, work: Path) -> None:
+def repository_version(data: Path, work: Path) -> None:
+    """A version of repo: one commit, a branch and a tag."""
     git("init", "-q", "-b", "main", str(work))
     (work / "file").write_text("hello\n")
     git("-C", str(work), "add", ".")
@@ -64,4 +74,6 @@ def _repository(data: Path, work: Path) -> None:
 
 def git(*words: str) -> str:
     """Run git and return what it says."""
-    return subprocess.run(["git", *words], check=True, capture_output=True, text=True).stdout
+    dates = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "1700000000 +0000")
+    done = subprocess.run(["git", *words], check=True, capture_output=True, text=True, env=os.environ | dates)
+    return done.stdout

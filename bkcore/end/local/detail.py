@@ -54,7 +54,7 @@ def _timeline(home: ClientHome | ServerHome, row: RequestRow, body: Body) -> Ite
         if at is not None or (not row.ended and number > reached):
             yield Step(name=name, at=at)
         elif number <= reached:
-            yield Step(name=name, at=row.created, text="at an unknown time")
+            yield Step(name=name, at=row.created, text="or later")
     if body.receipt is not None:
         yield Step(name=body.receipt.state.value, at=body.receipt.at, text=body.receipt.text)
     else:

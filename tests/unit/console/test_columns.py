@@ -105,3 +105,24 @@ def test_text_from_outside_becomes_one_harmless_line() -> None:
     assert shown_text("a\x1b[31m\n[/home]\u202e\udcff") == "a\\x1b[31m\\n[/home]\\u202e\\xff"
     assert shown_text("grüße", plain=True) == "gr\\xfc\\xdfe"
     assert len(shown_text("\u0301" * 10_000)) <= 1024
+
+
+def test_a_column_that_must_be_ample_keeps_less_important_ones_away_but_never_a_more_important_one() -> None:
+    columns = (
+        Column("name", "Name", (10, 10)),
+        Column("size", "Size", (8, 8), priority=3),
+        Column("why", "Why", (10, 40), priority=2, flexible=True, ample=20),
+    )
+
+    def shown(width: int) -> list[tuple[str, int]]:
+        return [(columns[place.index].key, place.width) for place in fit(columns, width)]
+
+    assert shown(39) == [("name", 10), ("why", 28)]
+    assert shown(40) == [("name", 10), ("size", 8), ("why", 20)]
+    assert shown(21) == [("name", 10), ("why", 10)]
+    assert shown(20) == [("name", 20 - 10)]
+
+
+def test_a_word_that_is_too_long_is_broken_at_a_joint() -> None:
+    assert wrapped("in /srv/backup/web1/2026-11-25", 16) == ["in", "/srv/backup/", "web1/2026-11-25"]
+    assert wrapped("x" * 20, 16) == ["x" * 16, "x" * 4]

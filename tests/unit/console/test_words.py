@@ -111,7 +111,7 @@ def test_what_is_not_known_is_not_said() -> None:
     assert words.left(0, 1200, 5) == "4 m left"
     assert words.progress(0, 0, 0) == ""
     assert words.progress(2048, 0, 1024) == "2.0 KiB  1.0 KiB/s"
-    assert words.progress(600, 1200, 5) == "50 %  5 B/s  2 m left"
+    assert words.progress(600, 1200, 5) == "50 %  2 m left  5 B/s"
 
 
 def test_counts() -> None:
