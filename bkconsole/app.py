@@ -1,6 +1,7 @@
 """The console itself: its ends, its screens, and everything that concerns more than one of them."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -100,8 +101,13 @@ class ConsoleApp(App[None]):
         self.set_theme(self.options.theme or themes.DEFAULT)
         for name, kind in _VIEWS.items():
             self.add_mode(name, partial(self._make, name, kind))
-        self.links.start()
         await self.show_view(self.options.screen)
+        self.call_after_refresh(self._first_painted)
+
+    def _first_painted(self) -> None:
+        # What was made until now stays until the end: walking it in every collection would make keys wait.
+        gc.freeze()
+        self.links.start()
 
     async def on_unmount(self) -> None:
         await self.links.close()

@@ -45,7 +45,7 @@ class Pairs(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id, classes=classes)
         self._pairs: tuple[tuple[str, str | Piece], ...] = ()
         self._laid: list[list[Piece]] = []
-        self._laid_for = -1
+        self._laid_for = (-1, -1)
 
     def show(self, pairs: Sequence[tuple[str, str | Piece]]) -> None:
         """Other pairs; a value is a text, or a text and its tone. Line ends in a value are kept."""
@@ -59,7 +59,7 @@ class Pairs(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Values are wrapped anew."""
-        if self._width != self._laid_for:
+        if self._room != self._laid_for:
             self._lay()
 
     def render_line(self, y: int) -> Strip:
@@ -71,12 +71,17 @@ class Pairs(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def _width(self) -> int:
-        return self.scrollable_content_region.width
+        return self._room[0]
+
+    @property
+    def _room(self) -> tuple[int, int]:
+        return self.scrollable_content_region.size
 
     def _lay(self) -> None:
-        self._laid_for = self._width
+        self._laid_for = self._room
         self._laid = [line for label, value in self._pairs for line in self._lines(label, value)]
-        self.virtual_size = Size(0, len(self._laid))
+        # Never lower than the pane: while all fits, another number of lines lays out nothing anew.
+        self.virtual_size = Size(0, max(len(self._laid), self._room[1]))
         self.refresh()
 
     def _lines(self, label: str, value: str | Piece) -> Iterator[list[Piece]]:

@@ -66,14 +66,14 @@ COLUMNS = (
 
 def _line(number: int, charset: Charset) -> Line:
     sign = health_sign(list(Health)[(len(Health) - 1 - number) % len(Health)])
-    then = None if sign.word == "never" else NOW - timedelta(minutes=7 * number**3 + 2)
+    then = None if sign.word == "never" else NOW - timedelta(minutes=7 * (number % 100) ** 3 + 2)
     cells = (
         Cell(CLIENTS[number % len(CLIENTS)]),
         Cell(HOSTILE[number % len(HOSTILE)]),
         Cell(sign.text(charset), sign.tone),
         Cell(words.age(then, NOW), "" if then else "never"),
         Cell(words.until(NOW + timedelta(minutes=11 * number), NOW)),
-        Cell(words.size(977 * 13**number % 10**12)),
+        Cell(words.size(977 * pow(13, number, 10**12) % 10**12)),
         Cell(words.trend([(number * step * 37) % 101 for step in range(1, 13)], 12, charset), "faint"),
         Cell(("git", "directories", "sqlite")[number % 3], "faint"),
     )
