@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import client_home
 from bkcore.cli.options import Verb
+from bkcore.cli.waiting import see_through
 from bkcore.errors import UsageError
 from bkcore.modules import ALIASES, MODULES, Source, sources_of
 from bkcore.request import is_label
@@ -23,6 +25,7 @@ from bkcore.tick.ends import ClientEnd
         "bkcore backup git",
         "bkcore backup directories /home --server main",
         'bkcore backup --all --note "before the upgrade"',
+        "bkcore backup sqlite /srv/shop.db --wait --timeout 10m",
     ],
 )
 @click.argument("module", default="")
@@ -30,32 +33,86 @@ from bkcore.tick.ends import ClientEnd
 @click.option("--all", "all_", is_flag=True, help="Every source of this client.")
 @click.option("--source", "labels", multiple=True, metavar="LABEL", help="Only the source of that label; repeatable.")
 @click.option("--server", default="", help="The server, when it is not the default one.")
+@click.option("--every-server", is_flag=True, help="Every server of this client.")
+@click.option("--wait", is_flag=True, help="Do the work now, and end when each has its final answer.")
+@click.option("--timeout", default="", metavar="TIME", help="With --wait: at most so long (90s, 10m, 2h); then exit 8.")
 @click.option("--note", default="", help="A line that stays with the version.")
 @click.option("--hold", is_flag=True, help="Keep the version from pruning.")
 @click.option("--full", is_flag=True, help="Send everything, whatever the server is believed to have.")
-def backup(frame: Frame, module: str, path: str, labels: tuple[str, ...], server: str, **wishes: Any) -> Result:
+def backup(frame: Frame, module: str, path: str, labels: tuple[str, ...], server: str, **given: Any) -> Result:
     """Ask for a backup of a MODULE's sources, of the one at PATH, of those of a LABEL, or of --all."""
-    every = wishes.pop("all_")
+    every, wait, timeout = given.pop("all_"), given.pop("wait"), given.pop("timeout")
+    servers = _EVERY if given.pop("every_server") else server
     if bool(module or labels) == bool(every):
         hint = "bkcore backup MODULE [PATH], or bkcore backup --all"
         raise UsageError("say what to back up: a module, sources, or --all", hint=hint)
-    return _submit(frame, module, path, server, wishes, labels)
-
-
-def _submit(
-    frame: Frame, module: str, path: str, server: str, wishes: dict[str, object], labels: tuple[str, ...] = ()
-) -> Result:
+    if timeout and not wait:
+        raise UsageError("--timeout is for --wait", hint=f"bkcore backup … --wait --timeout {timeout}")
+    if servers is _EVERY and server:
+        raise UsageError("--server and --every-server exclude each other", hint="leave one of them out")
+    seconds = _seconds(timeout)
     end = ClientEnd.open(client_home(frame, "backup", plans=True))
-    name = end.config.server_name(server.rpartition("/")[2].removesuffix(".git") if "/" in server else server)
-    chosen = _chosen(end, labelled(end, labels) if labels else sources_of(end.config), module, path)
+    asked = _ask(frame, end, _names(end, servers), _wanted(end, module, path, labels), given)
+    if frame.dry_run or not wait:
+        return asked.result
+    return see_through(frame, end, asked.ids, seconds)
+
+
+# Not a name that a server can have.
+_EVERY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for: the ids by server, and what a person is told."""
+
+    ids: dict[str, list[str]]
+    result: Result
+
+
+def _names(end: ClientEnd, server: str) -> list[str]:
+    """The servers that are meant. server: as it was typed; the manual's scripts name a repository's address."""
+    if server == _EVERY:
+        return list(end.config.server)
+    return [end.config.server_name(server.rpartition("/")[2].removesuffix(".git") if "/" in server else server)]
+
+
+def _ask(
+    frame: Frame, end: ClientEnd, servers: Sequence[str], sources: Sequence[Source], wishes: dict[str, Any]
+) -> _Asked:
     if frame.dry_run:
-        return Result(lines=[f"{safe(source.path)}: would be asked for" for source in chosen])
-    done = submit_all(end, name, chosen, **wishes)
-    return Result(
-        data=[{"id": each.id, "source": source.label, "server": name, "merged": each.merged} for source, each in done],
-        lines=[f"{each.id} {source.label}{' (waits already)' if each.merged else ''}" for source, each in done],
-        changed=any(not each.merged for _, each in done),
+        return _Asked({}, Result(lines=[f"{safe(source.path)}: would be asked for" for source in sources]))
+    done = [(name, submit_all(end, name, sources, **wishes)) for name in servers]
+    each = [(name, source.label, submitted) for name, pairs in done for source, submitted in pairs]
+    return _Asked(
+        {name: [submitted.id for _, submitted in pairs] for name, pairs in done},
+        Result(
+            data=[{"id": it.id, "source": label, "server": name, "merged": it.merged} for name, label, it in each],
+            lines=[f"{it.id} {label}{' (waits already)' if it.merged else ''}" for _, label, it in each],
+            changed=any(not it.merged for _, _, it in each),
+        ),
     )
+
+
+def _seconds(timeout: str) -> float | None:
+    if not timeout:
+        return None
+    from bkcore.config.values import Duration
+
+    try:
+        return float(Duration.of(timeout))
+    except ValueError as error:
+        raise UsageError(f"--timeout {timeout} {error}", hint="bkcore backup … --wait --timeout 10m") from None
+
+
+def _submit(frame: Frame, module: str, path: str, server: str) -> Result:
+    """What the manual's names do."""
+    end = ClientEnd.open(client_home(frame, "backup", plans=True))
+    return _ask(frame, end, _names(end, server), _wanted(end, module, path), {}).result
+
+
+def _wanted(end: ClientEnd, module: str, path: str, labels: tuple[str, ...] = ()) -> list[Source]:
+    return _chosen(end, labelled(end, labels) if labels else sources_of(end.config), module, path)
 
 
 def _chosen(end: ClientEnd, sources: Sequence[Source], module: str, path: str) -> list[Source]:
@@ -92,14 +149,14 @@ def _to_add(module: str, path: str) -> str:
 @click.argument("server", default="")
 def backup_it(frame: Frame, module: str, server: str) -> Result:
     """The manual's name for backing up one module."""
-    return _submit(frame, module, "", server, {})
+    return _submit(frame, module, "", server)
 
 
 @click.command("backup_all", cls=Verb, hidden=True)
 @click.argument("server", default="")
 def backup_all(frame: Frame, server: str) -> Result:
     """The manual's name for backing up everything."""
-    return _submit(frame, "", "", server, {})
+    return _submit(frame, "", "", server)
 
 
 @click.command("commitBackupRequest", cls=Verb, hidden=True)
@@ -108,4 +165,4 @@ def backup_all(frame: Frame, server: str) -> Result:
 @click.argument("server", default="")
 def commit_backup_request(frame: Frame, module: str, path: str, server: str) -> Result:
     """The manual's name for backing up one source."""
-    return _submit(frame, module, path, server, {})
+    return _submit(frame, module, path, server)

@@ -85,7 +85,8 @@ def pre_receive(frame: Frame) -> Result:  # noqa: ARG001 - every verb is given a
 
 
 @hook.command("post-update", cls=Verb)
-def post_update(frame: Frame) -> Result:
+@click.argument("refs", nargs=-1)
+def post_update(frame: Frame, refs: tuple[str, ...]) -> Result:  # noqa: ARG001 - git names what moved; the branch says it
     """Take in what was pushed, and start a tick for it."""
     client = os.environ.get("BK_CLIENT", "")
     if not is_client_name(client):

@@ -1,5 +1,7 @@
 """What a person asks of an end: a backup, another try, taking a request back. Shared by command line and console."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from bkcore.errors import Refused, UsageError
@@ -21,7 +23,9 @@ def labelled(end: ClientEnd, labels: tuple[str, ...]) -> list[Source]:
     return [known[label] for label in dict.fromkeys(labels)]
 
 
-def submit_all(end: ClientEnd, server: str, sources: list[Source], **wishes: object) -> list[tuple[Source, Submitted]]:
+def submit_all(
+    end: ClientEnd, server: str, sources: Sequence[Source], **wishes: object
+) -> list[tuple[Source, Submitted]]:
     """One wish for each source. wishes: as for submit()."""
     from bkcore.tick.client import submit
 

@@ -28,27 +28,35 @@ _KEPT = frozenset({Answer.FAILED})
 
 
 class _Beacon(msgspec.Struct, frozen=True):
-    """When the server last took what we said about our sources, and what that was."""
+    """When the server last took what we said about our sources, and what that was. free: bytes on our disk then."""
 
     at: datetime
     digest: str
+    free: int
     format: int = 1
 
 
-def exchange(end: ClientEnd, server: str) -> None:
-    """One exchange with one server, if there is anything to say or to hear. Its errors are written down, not raised."""
+def exchange(end: ClientEnd, server: str, *, at_once: bool = False) -> None:
+    """One exchange with one server, if there is anything to say or to hear. Its errors are written down, not raised.
+
+    at_once: also when it failed a moment ago and the next try is not due: a person asks.
+    """
     pool = end.pool(server)
     waiting = [item for item in pool.items() if item.letter is Letter.SEND]
     sources = _sources(end, server)
     failed = [
         item for item in pool.items() if item.letter is Letter.FAILED and end.request_file(server, item.id).exists()
     ]
-    if not (waiting or failed or _beacon_due(end, server, sources)) or not due(load(_tries(end, server)), end.clock()):
+    last = _last_beacon(end, server, sources)
+    if not (waiting or failed or last is None):
+        return
+    if not (at_once or due(load(_tries(end, server)), end.clock())):
         return
     from bkcore.controlline.client import Outgoing, synchronise
 
     bodies = {item.id: end.request_file(server, item.id).read_bytes() for item in [*waiting, *failed]}
     cancels = frozenset(item.id for item in waiting if pool.cancel_mark(item.id).exists())
+    beacon = last or _beacon(end, sources)
     log = journal.StepLog(end.home.root, f"exchange-{server}")
     durable.make_folder(end.home.control(server).parent)
     try:
@@ -58,7 +66,7 @@ def exchange(end: ClientEnd, server: str) -> None:
                 end.home.control(server),
                 remote_of(end, server),
                 link.repository,
-                Outgoing(bodies, cancels, tomli_w.dumps(sources | _moving(end)).encode()),
+                Outgoing(bodies, cancels, tomli_w.dumps(sources | {"now": beacon.at, "free": beacon.free}).encode()),
                 folder,
                 log,
             )
@@ -69,8 +77,8 @@ def exchange(end: ClientEnd, server: str) -> None:
         return
     durable.remove(_tries(end, server))
     if said.taken:
-        beacon = _Beacon(at=end.clock(), digest=_digest(sources))
-        durable.replace(_beacon_file(end, server), msgspec.json.encode(beacon))
+        if last is None:
+            durable.replace(_beacon_file(end, server), msgspec.json.encode(beacon))
     elif said.said:
         journal.write(end.home.root, "push refused", server=server, text=said.said)
     for item in [*waiting, *failed]:
@@ -206,23 +214,27 @@ def _path(path: bytes) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in path_fields(path).items()}
 
 
-def _moving(end: ClientEnd) -> dict[str, object]:
-    import shutil
-
-    return {"now": end.clock(), "free": shutil.disk_usage(end.home.root).free}
-
-
 def _digest(sources: dict[str, object]) -> str:
     return hashlib.sha256(tomli_w.dumps(sources).encode()).hexdigest()
 
 
-def _beacon_due(end: ClientEnd, server: str, sources: dict[str, object]) -> bool:
+def _last_beacon(end: ClientEnd, server: str, sources: dict[str, object]) -> _Beacon | None:
+    """What the server knows of our sources, None when it is to be told anew.
+
+    Said again as it was, so that a commit that offers nothing new is not a new one.
+    """
     try:
         beacon = msgspec.json.decode(_beacon_file(end, server).read_bytes(), type=_Beacon)
     except (OSError, msgspec.MsgspecError):
-        return True
-    age = end.clock() - beacon.at
-    return beacon.digest != _digest(sources) or not timedelta(0) <= age < _BEACON
+        return None
+    is_fresh = timedelta(0) <= end.clock() - beacon.at < _BEACON
+    return beacon if is_fresh and beacon.digest == _digest(sources) else None
+
+
+def _beacon(end: ClientEnd, sources: dict[str, object]) -> _Beacon:
+    import shutil
+
+    return _Beacon(at=end.clock(), digest=_digest(sources), free=shutil.disk_usage(end.home.root).free)
 
 
 def _beacon_file(end: ClientEnd, server: str) -> Path:

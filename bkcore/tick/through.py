@@ -1,0 +1,144 @@
+"""Seeing wishes through: prepare, offer and read receipts until each has its final answer. For a person who waits."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bkcore.errors import BkError
+from bkcore.flow import Stop
+from bkcore.request import Receipt, Wish, decode
+from bkcore.spool import Item, Pool
+from bkcore.state import Answer, Letter
+from bkcore.status import Row, row_of
+from bkcore.tick.ends import ClientEnd
+from bkcore.tick.exchange import exchange
+from bkcore.tick.slots import work_in_slots
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 5.0
+_LONGER = 1.5
+_ENDED = (Letter.FINISHED, Letter.FAILED)
+# A newer wish of the same source does what this one asked for.
+_HANDED_ON = frozenset({Answer.NEED, Answer.SUPERSEDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far a wish came. asked: its id when it was asked for; id: of the request that does it now.
+
+    receipt: the final one, None when there was none in time. state, text: where it stands then, and why.
+    """
+
+    asked: str
+    id: str
+    source: str
+    state: str
+    text: str
+    receipt: Receipt | None
+
+
+def see_through(
+    end: ClientEnd,
+    requests: Mapping[str, Iterable[str]],
+    *,
+    seconds: float | None,
+    tell: Callable[[Row], None],
+    stop: Stop,
+) -> list[Seen]:
+    """Work on these requests of these servers until all have ended, the time is over, or stop is set.
+
+    seconds: at most so long, None for as long as it takes. tell: hears each change of state. What cannot be reached is
+    tried again as every tick does it; ticks that run beside this do no harm.
+    """
+    watched = {server: _Watched(end.pool(server), list(dict.fromkeys(ids))) for server, ids in requests.items()}
+    ends = None if seconds is None else time.monotonic() + seconds
+    pause, at_once = _FIRST_PAUSE, True
+    while True:
+        work_in_slots(end.home.slots, 1, lambda: _prepare_one(end, watched.values()))
+        for server, each in watched.items():
+            if not each.ended:
+                exchange(end, server, at_once=at_once)
+                each.look(tell)
+        at_once = False
+        left = pause if ends is None else min(pause, ends - time.monotonic())
+        if all(each.ended for each in watched.values()) or stop.is_set() or left <= 0:
+            return [seen for each in watched.values() for seen in each.seen()]
+        time.sleep(left)
+        pause = min(pause * _LONGER, _LONGEST_PAUSE)
+
+
+def _prepare_one(end: ClientEnd, watched: Iterable["_Watched"]) -> bool:
+    from bkcore.tick.prepare import prepare_next
+
+    return any(each.any_waits() for each in watched) and prepare_next(end)
+
+
+class _Watched:
+    """The requests that are seen through, each followed to the one that took its place."""
+
+    def __init__(self, pool: Pool, asked: list[str]) -> None:
+        self._pool = pool
+        self._now = {request: request for request in asked}
+        self._told: dict[str, tuple[str, str]] = {}
+        self.ended = False
+
+    def any_waits(self) -> bool:
+        """Whether one of them is still to be prepared."""
+        return any(item.letter is Letter.COMPLETE for item in self._items().values())
+
+    def look(self, tell: Callable[[Row], None]) -> None:
+        """Follow each to where it is now, and tell what is not as it was at the last look."""
+        items = self._items()
+        for asked, request in self._now.items():
+            if request in items:
+                self._now[asked] = _follow(self._pool, items[request])
+        items = self._items()
+        self.ended = all(request in items and items[request].letter in _ENDED for request in self._now.values())
+        for row in _rows(self._pool, items.values()):
+            if self._told.get(row.id) != (row.state, row.text):
+                self._told[row.id] = (row.state, row.text)
+                tell(row)
+
+    def seen(self) -> list[Seen]:
+        """Where each of them stands."""
+        rows = {row.id: row for row in _rows(self._pool, self._items().values())}
+        return [_seen(asked, request, rows.get(request)) for asked, request in self._now.items()]
+
+    def _items(self) -> dict[str, Item]:
+        wanted = set(self._now.values())
+        return {item.id: item for item in self._pool.items() if item.id in wanted}
+
+
+def _follow(pool: Pool, item: Item) -> str:
+    """The request that does what this one asked for: itself, or the newest of its source when it gave way to one."""
+    try:
+        if item.letter is not Letter.FINISHED or pool.outcome(item).receipt.state not in _HANDED_ON:
+            return item.id
+    except (OSError, BkError):
+        return item.id
+    wanted = _source(pool, item)
+    newer = [other.id for other in pool.items() if other.id > item.id and _source(pool, other) == wanted]
+    return newer[-1] if newer else item.id
+
+
+def _source(pool: Pool, item: Item) -> tuple[str, bytes]:
+    try:
+        body = pool.outcome(item).raw_body if item.letter in _ENDED else item.body()
+        wish = decode(body, Wish)
+    except (OSError, BkError):
+        return "", b""
+    return wish.module, wish.raw_path
+
+
+def _rows(pool: Pool, items: Iterable[Item]) -> Iterator[Row]:
+    for item in items:
+        try:
+            yield row_of(pool.folder.name, pool, item)
+        except BkError:  # it moves at this moment: the next look finds it
+            continue
+
+
+def _seen(asked: str, request: str, row: Row | None) -> Seen:
+    if row is None:
+        return Seen(asked, request, "", "", "", None)
+    return Seen(asked, request, row.source, row.state, row.text, row.receipt if row.letter in _ENDED else None)
