@@ -20,7 +20,7 @@ from bkconsole.dialogs.log import LogDialog
 from bkconsole.glyphs import ASCII, UNICODE, Charset, health_sign
 from bkconsole.guide import Guide
 from bkconsole.messages import EndChanged, LinkChanged
-from bkconsole.palette import Palette
+from bkconsole.palette import Palette, PaletteDialog
 from bkconsole.screens.archives import ArchivesScreen
 from bkconsole.screens.jobs import JobsScreen
 from bkconsole.screens.overview import OverviewScreen
@@ -98,6 +98,7 @@ class ConsoleApp(App[None]):
         for fault in loaded.faults:
             self.tell(fault)
         self._themes = tuple(theme.name for theme in loaded.themes)
+        self.set_class(self.charset.plain, "-ascii")
         self.set_theme(self.options.theme or themes.DEFAULT)
         for name, kind in _VIEWS.items():
             self.add_mode(name, partial(self._make, name, kind))
@@ -187,6 +188,11 @@ class ConsoleApp(App[None]):
     def show_log(self, link: Link, request: str) -> None:
         """Open the log of a request."""
         self.push_screen(LogDialog(link, request))
+
+    def action_command_palette(self) -> None:
+        """Textual's key for it comes here too."""
+        if not isinstance(self.screen, PaletteDialog):
+            self.push_screen(PaletteDialog())
 
     def client_names(self) -> list[str]:
         """All clients that are known here."""

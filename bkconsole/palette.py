@@ -4,15 +4,28 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from bkconsole.actions import acts_of
 from bkconsole.columns import shown_text
+from bkconsole.glyphs import charset_of
 from bkconsole.view import View
+from bkconsole.widgets.scrollbar import draw_scrollbar
 
 if TYPE_CHECKING:
     from bkconsole.app import ConsoleApp
+
+
+class PaletteDialog(CommandPalette):
+    """Textual's, in the app's characters."""
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="type words: an action, a theme, a client", id="--command-palette")
+
+    def on_mount(self) -> None:
+        """A scroll bar of the app's characters."""
+        draw_scrollbar(self.query_one(CommandList), charset_of(self.app))
 
 
 class Palette(Provider):

@@ -164,6 +164,16 @@ class View(Screen[None]):
         await self._show_details()
         self.show_bars()
 
+    @on(KeyBar.Pressed)
+    def _pressed(self, event: KeyBar.Pressed) -> None:
+        for act in acts_of(self.NAME):
+            if act.key == event.key:
+                self.action_act(act.id)
+
+    @on(KeyBar.More)
+    def _more(self) -> None:
+        self.action_act("help")
+
     @on(Opened)
     def _opened(self) -> None:
         self.action_act("open")

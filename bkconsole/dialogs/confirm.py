@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 from textual.widgets import Button, Input
 
 from bkconsole.dialogs.dialog import Dialog
+from bkconsole.widgets.key_bar import Key
 from bkconsole.widgets.pairs import Pairs
 from bkcore.end.rows import Plan
 
@@ -17,7 +18,7 @@ class ConfirmDialog(Dialog[str]):
     """Gives back what was typed ("" where nothing must be), or None for no."""
 
     DEFAULT_CSS = """
-    ConfirmDialog #answers { height: 1; align-horizontal: right; }
+    ConfirmDialog #answers { height: 1; align-horizontal: right; margin-top: 1; }
     ConfirmDialog Button { min-width: 10; margin-left: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -25,7 +26,8 @@ class ConfirmDialog(Dialog[str]):
         Binding("left", "app.focus_previous", show=False),
         Binding("right", "app.focus_next", show=False),
     ]
-    KEYS = "tab or ←→ choose   enter takes it   esc is no"
+    KEYS = (Key("enter", "take it"), Key("←→", "choose"), Key("esc", "no"))
+    AROUND = 4
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan.title)

@@ -19,6 +19,7 @@ from bkconsole.columns import shown_text
 from bkconsole.dialogs.dialog import Dialog
 from bkconsole.listed import Listed
 from bkconsole.widgets.choice import Choice
+from bkconsole.widgets.key_bar import Key
 from bkconsole.widgets.line_list import Cell, Column, Line, LineList
 from bkconsole.widgets.told import Opened
 from bkcore.end.actions import Export
@@ -27,7 +28,7 @@ from bkcore.errors import BkError
 from bkcore.safe import safe
 
 _FORMS = (
-    ("", "as usual: archives .tar.zst, directories as folders, repositories bare"),
+    ("", "usual: .tar.zst, folders, bare git"),
     ("files", "files: unpacked"),
     ("tar.zst", ".tar.zst: zstd -dc and tar read it"),
     ("tar", ".tar: uncompressed"),
@@ -53,10 +54,21 @@ class ExportDialog(Dialog[Export]):
     ExportDialog LineList { height: 6; margin-left: 10; }
     ExportDialog #command { height: auto; max-height: 3; color: $text-muted; margin-top: 1; }
     ExportDialog #answers { height: 1; align-horizontal: right; margin-top: 1; }
+    ExportDialog.-low LineList { height: 3; }
+    ExportDialog.-low #command { margin-top: 0; max-height: 2; }
+    ExportDialog.-low #answers { margin-top: 0; }
     ExportDialog Button { min-width: 12; margin-left: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "start", show=False)]
-    KEYS = "tab moves on   ←→ change   enter opens a folder, or starts   ^s starts   esc closes"
+    KEYS = (
+        Key("tab", "move on"),
+        Key("enter", "open, start"),
+        Key("←→", "change"),
+        Key("^s", "start"),
+        Key("esc", "close"),
+    )
+    # So low that not everything has its room.
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (23, "-high")]  # noqa: RUF012 - as Screen says it
     COLUMNS: ClassVar = (
         Column("name", "FOLDER", width=(10, 60), priority=0, flexible=True),
         Column("free", "FREE", width=(8, 9), align="right", priority=1),

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from bkconsole.dialogs.dialog import Dialog
+from bkconsole.widgets.key_bar import Key
 from bkconsole.widgets.pairs import Pairs
 
 
@@ -14,7 +15,7 @@ class FactsDialog(Dialog[None]):
     """Pairs of label and value, scrolled with the arrow keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,q,d", "close", show=False)]
-    KEYS = "↑↓ scroll   esc closes"
+    KEYS = (Key("esc", "close"), Key("↑↓", "scroll"))
 
     def __init__(self, title: str, pairs: Sequence[tuple[str, str]]) -> None:
         super().__init__(title)

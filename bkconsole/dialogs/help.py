@@ -11,6 +11,7 @@ from textual.widgets import Input
 from bkconsole.actions import ACTS, Act
 from bkconsole.dialogs.dialog import Dialog
 from bkconsole.listed import Listed
+from bkconsole.widgets.key_bar import Key
 from bkconsole.widgets.line_list import Cell, Column, Line, LineList
 from bkconsole.widgets.told import Opened
 
@@ -26,7 +27,7 @@ class HelpDialog(Dialog[str]):
         Binding("down", "move(1)", show=False),
         Binding("up", "move(-1)", show=False),
     ]
-    KEYS = "type to search   ↑↓ choose   enter runs it   esc closes"
+    KEYS = (Key("enter", "run it"), Key("↑↓", "choose"), Key("esc", "close"))
     COLUMNS: ClassVar = (
         Column("key", "KEY", width=(6, 9), priority=0),
         Column("word", "ACTION", width=(10, 14), priority=0),
@@ -39,7 +40,7 @@ class HelpDialog(Dialog[str]):
         self._here = {act.id for act in here}
 
     def inside(self) -> ComposeResult:
-        yield Input(placeholder="words, or a key", compact=True)
+        yield Input(placeholder="type words, or a key", compact=True)
         yield LineList(self.COLUMNS, empty="No key and no action is called so.")
 
     def on_mount(self) -> None:

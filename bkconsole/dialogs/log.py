@@ -2,12 +2,16 @@
 
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from bkconsole.bridge import Link
 from bkconsole.dialogs.dialog import Dialog
+from bkconsole.dialogs.facts import FactsDialog
+from bkconsole.widgets.key_bar import Key
 from bkconsole.widgets.line_list import Cell, Column, Line, LineList
+from bkconsole.widgets.told import Opened
 from bkcore.errors import BkError
 
 # A log is bounded at its end; so is what is kept here of one that grows.
@@ -38,7 +42,9 @@ class LogDialog(Dialog[None]):
     LogDialog > #frame { height: 90%; max-width: 200; width: 96%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,L", "close", show=False)]
-    KEYS = "↑↓ scroll   G end   esc closes"
+    KEYS = (Key("esc", "close"), Key("enter", "the whole line"), Key("↑↓", "scroll"), Key("G", "end"))
+
+    COLUMNS: ClassVar = (Column("line", "WHAT ITS STEPS SAID", width=(10, 200), flexible=True),)
 
     def __init__(self, link: Link, request: str) -> None:
         super().__init__(f"Log of {request} on {link.name}")
@@ -47,12 +53,18 @@ class LogDialog(Dialog[None]):
         self._log = _LogLines()
 
     def inside(self) -> ComposeResult:
-        yield LineList((Column("line", "LINE", width=(10, 200), flexible=True),), empty="Nothing was said yet.")
+        yield LineList(self.COLUMNS, empty="Nothing was said yet.")
 
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(LineList).focus()
         self.run_worker(self._follow(), exit_on_error=False)
+
+    @on(Opened)
+    def _whole(self, event: Opened) -> None:
+        event.stop()
+        line = self._log.lines[self.query_one(LineList).cursor_line]
+        self.app.push_screen(FactsDialog("A line of the log", [("", line)]))
 
     async def _follow(self) -> None:
         rest = b""

@@ -126,7 +126,7 @@ class _PoolScreen(View):
 
         link, row = self._here()
         detail = await link.end.request(row.id)
-        lines = [("", line) for line in detail.why] + [("then", line) for line in detail.advice]
+        lines = [("", line) for line in detail.why] + [("do", line) for line in detail.advice]
         self.app.push_screen(FactsDialog(f"Why {row.source} is {row.state}", lines))
 
     async def act_log(self) -> None:

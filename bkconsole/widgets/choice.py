@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widget import Widget
 
-from bkconsole.glyphs import charset_of
+from bkconsole.columns import cut
+from bkconsole.glyphs import Charset
+from bkconsole.widgets.row import Piece, Row
+
+_LABEL = 10
 
 
-class Choice(Widget, can_focus=True):
+class Choice(Row, can_focus=True):
     """A label and the chosen word: ←, → and space go through them. words: value and what is shown for it."""
 
     DEFAULT_CSS = """
-    Choice { height: 1; width: 1fr; color: $foreground; }
+    Choice { background: $surface; }
     Choice:focus { background: $line-cursor; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,14 +45,12 @@ class Choice(Widget, can_focus=True):
         self.refresh()
         self.post_message(self.Chosen())
 
-    def render(self) -> Text:
-        signs = charset_of(self.app)
-        chosen = self._words[self._at][1]
-        return Text.assemble(
-            f"{self._label:<10}",
-            ("< " if signs.plain else "◂ ", "dim"),
-            (chosen, "bold"),
-            (" >" if signs.plain else " ▸", "dim"),
-            no_wrap=True,
-            overflow="ellipsis",
-        )
+    def row(self, y: int, width: int, charset: Charset) -> list[Piece]:  # noqa: ARG002 - Row's
+        before, behind = ("< ", " >") if charset.plain else ("◂ ", " ▸")
+        chosen = cut(self._words[self._at][1], width - _LABEL - len(before) - len(behind), charset.ellipsis)
+        return [
+            Piece(f"{self._label:<{_LABEL}}", "faint"),
+            Piece(before, "accent"),
+            Piece(chosen, "strong"),
+            Piece(behind, "accent"),
+        ]

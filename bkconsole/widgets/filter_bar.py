@@ -10,7 +10,7 @@ from textual.widgets import Input
 from bkconsole.columns import shown_text
 from bkconsole.glyphs import charset_of
 
-_PROMPT = "filter: words, state:failed, host:web*, !not   enter keeps it, esc clears it"
+_PROMPT = "words, state:failed, host:web*, !not; esc clears it"
 
 
 class FilterBar(Input):

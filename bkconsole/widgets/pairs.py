@@ -27,7 +27,7 @@ class Pairs(ScrollView, can_focus=True, inherit_bindings=False):
 
     DEFAULT_CSS = """
     Pairs {
-        height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable;
+        height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size: 0 1; scrollbar-gutter: stable;
         background: $background; color: $foreground;
     }
     """
@@ -62,6 +62,10 @@ class Pairs(ScrollView, can_focus=True, inherit_bindings=False):
         if self._room != self._laid_for:
             self._lay()
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's
+        """The rows that everything takes, for styles that ask for no more."""
+        return len(self._wrapped_to(width))
+
     def render_line(self, y: int) -> Strip:
         """One line of what is in sight."""
         index, base = self.scroll_offset.y + y, self.rich_style
@@ -79,19 +83,22 @@ class Pairs(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _lay(self) -> None:
         self._laid_for = self._room
-        self._laid = [line for label, value in self._pairs for line in self._lines(label, value)]
+        self._laid = self._wrapped_to(self._width)
         # Never lower than the pane: while all fits, another number of lines lays out nothing anew.
         self.virtual_size = Size(0, max(len(self._laid), self._room[1]))
-        self.refresh()
+        self.refresh(layout=self.styles.is_auto_height)
 
-    def _lines(self, label: str, value: str | Piece) -> Iterator[list[Piece]]:
+    def _wrapped_to(self, width: int) -> list[list[Piece]]:
+        return [line for label, value in self._pairs for line in self._lines(label, value, width)]
+
+    def _lines(self, label: str, value: str | Piece, width: int) -> Iterator[list[Piece]]:
         charset = charset_of(self.app)
-        room = self._width - self._label_width - _GAP
+        room = width - self._label_width - _GAP
         before = cut(shown_text(label, plain=charset.plain), self._label_width, charset.ellipsis)
         if room < _LEAST_VALUE:
             if before:
                 yield [Piece(before, "faint")]
-            yield from ([Piece("  "), piece] for piece in self._wrapped(value, self._width - 2))
+            yield from ([Piece("  "), piece] for piece in self._wrapped(value, width - 2))
             return
         for piece in self._wrapped(value, room):
             blank = " " * (self._label_width + _GAP - cell_len(before))

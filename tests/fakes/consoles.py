@@ -47,6 +47,7 @@ async def until(pilot: Pilot[Any], true: Callable[[], object], *, turns: int = 2
     for _ in range(turns):
         if true():
             return
+        assert not console_of(pilot).faults, console_of(pilot).faults
         await pilot.pause(0.01)
     raise AssertionError("never came true")
 

@@ -111,7 +111,7 @@ def make_world(root: Path) -> World:
     server_door = homes.Door("127.0.0.1", 2201, homes.SERVER_USER)
     homes.join(client, server, client_door=client_door, server_door=server_door, dialled_from=["127.0.0.1"])
     exports = root / "exports"
-    (exports / "[/home] \x1b[31m").mkdir(parents=True)
+    (exports / "[home] \x1b[31m").mkdir(parents=True)
     world = World(server, client, exports)
     _store(server, root)
     world.held += told_requests.lay(server, client)
