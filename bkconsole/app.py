@@ -14,7 +14,7 @@ from textual.worker import Worker, WorkerState
 
 from bkconsole import themes, words
 from bkconsole.actions import ARCHIVES, JOBS, OVERVIEW, REQUESTS, TODO
-from bkconsole.bridge import Link, Links, system_clock
+from bkconsole.bridge import Hearing, Link, Links, system_clock
 from bkconsole.dialogs.confirm import ConfirmDialog
 from bkconsole.dialogs.log import LogDialog
 from bkconsole.glyphs import ASCII, UNICODE, Charset, health_sign
@@ -78,6 +78,7 @@ class ConsoleApp(App[None]):
         self.charset: Charset = ASCII if self.options.ascii else UNICODE
         self.links = Links(list(ends), self.post_message, clock)
         self.guide = Guide(led=self.options.led)
+        self.hearing: Hearing = self.links.hearing
         self.views: dict[str, View] = {}
         self.faults: list[BaseException] = []
         self._themes: tuple[str, ...] = ()
@@ -125,10 +126,12 @@ class ConsoleApp(App[None]):
         """Screens that show what changed are read anew."""
         self._outdate({message.change.topic})
 
-    def on_link_changed(self, _: LinkChanged) -> None:
-        """The bars show it."""
+    def on_link_changed(self, message: LinkChanged) -> None:
+        """The bars show it; what came back is read anew, what went is drawn as that."""
+        if message.turned:
+            self._outdate(set(Topic))
         self.guide.stored = any(link.overview and link.overview.counts.get("ok") for link in self.links)
-        if isinstance(self.screen, View):
+        if isinstance(self.screen, View) and self.screen.is_mounted:
             self.screen.show_bars()
 
     def _outdate(self, topics: set[Topic]) -> None:

@@ -19,6 +19,8 @@ _AGAIN_SECONDS = 3.0
 
 # Takes a message to whoever shows it.
 Post = Callable[[Message], object]
+# Around each question to an end.
+Hearing = Callable[["Link"], contextlib.AbstractContextManager[None]]
 
 
 def system_clock() -> datetime:
@@ -71,6 +73,14 @@ class Links:
         """The one of that name."""
         return next((link for link in self.all if link.name == name), None)
 
+    @contextlib.contextmanager
+    def hearing(self, link: Link) -> Iterator[None]:
+        """While an end is asked: that it does not answer is noted, and is no reason to leave the others unasked."""
+        try:
+            yield
+        except Unreachable as error:
+            self._failed(link, error)
+
     def start(self) -> None:
         """Begin to watch, each link by itself."""
         for link in self.all:
@@ -105,12 +115,12 @@ class Links:
         while True:
             try:
                 link.overview = await link.end.overview()
-                link.heard, link.error = self._clock(), ""
-                self._post(LinkChanged(link.name))
+                turned, link.heard, link.error = bool(link.error), self._clock(), ""
+                self._post(LinkChanged(link.name, turned=turned))
             except BkError as error:
                 self._failed(link, error)
             await asyncio.sleep(_OVERVIEW_SECONDS)
 
     def _failed(self, link: Link, error: BkError) -> None:
-        link.error = error.text or Unreachable.code
-        self._post(LinkChanged(link.name))
+        turned, link.error = not link.error, error.text or Unreachable.code
+        self._post(LinkChanged(link.name, turned=turned))

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from bkconsole.bridge import Link
-from bkcore.end.rows import Health, SourceRow
+from bkcore.end.rows import MOST_ROWS, Health, PageAt, Query, SourceRow
 from bkcore.state import Role
+
+# More sources of one end than these are not merged into one table: a filter narrows them.
+MOST_SOURCES = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,17 @@ class Told:
     def link_of(self, role: Role) -> Link | None:
         """The end of that role that told of it."""
         return next((link for link in self.links if link.about.role == role), None)
+
+
+async def sources_of(link: Link, text: str) -> list[SourceRow]:
+    """The sources of one end that a filter lets through, at most MOST_SOURCES. BkError."""
+    rows: list[SourceRow] = []
+    while len(rows) < MOST_SOURCES:
+        page = await link.end.sources(Query(text=text), PageAt(start=len(rows), limit=MOST_ROWS))
+        rows += page.rows
+        if not page.rows or len(rows) >= page.total:
+            break
+    return rows
 
 
 def merged(told: Iterable[tuple[Link, SourceRow]]) -> list[Told]:

@@ -15,8 +15,9 @@ class EndChanged(Message):
 
 
 class LinkChanged(Message):
-    """A link came up or went down, or what it knows of its end is newer."""
+    """A link came up or went down (turned), or what it knows of its end is newer."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, turned: bool) -> None:
         super().__init__()
         self.name = name
+        self.turned = turned

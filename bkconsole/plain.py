@@ -8,7 +8,8 @@ from bkconsole import words
 from bkconsole.columns import Column, fit, padded, shown_text
 from bkconsole.glyphs import ASCII, UNICODE, Charset, source_sign
 from bkconsole.merging import Told, merged
-from bkcore.end.rows import MOST_ROWS, Overview, PageAt, Query, SourceRow
+from bkconsole.merging import sources_of as rows_of
+from bkcore.end.rows import Overview
 from bkcore.end.verbs import End
 
 _COLUMNS = (
@@ -28,16 +29,8 @@ async def sources_of(ends: Sequence[End], text: str) -> list[Told]:
     """The sources of all ends that a filter lets through, the worst first. BkError."""
     from bkconsole.bridge import Link
 
-    found: list[tuple[Link, SourceRow]] = []
-    for end in ends:
-        link, start = Link(end), 0
-        while True:
-            page = await end.sources(Query(text=text), PageAt(start=start, limit=MOST_ROWS))
-            found += [(link, row) for row in page.rows]
-            start += len(page.rows)
-            if not page.rows or start >= page.total:
-                break
-    return merged(found)
+    links = [Link(end) for end in ends]
+    return merged([(link, row) for link in links for row in await rows_of(link, text)])
 
 
 async def overview(ends: Sequence[End], text: str, width: int) -> list[str]:

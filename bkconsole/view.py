@@ -17,7 +17,7 @@ from bkconsole.widgets.key_bar import Key, KeyBar
 from bkconsole.widgets.line_list import Column, LineList
 from bkconsole.widgets.pairs import Pairs
 from bkconsole.widgets.status_bar import StatusBar
-from bkconsole.widgets.told import Moved, Opened
+from bkconsole.widgets.told import Moved, Opened, Wanted
 from bkcore.end.rows import Topic
 from bkcore.errors import BkError
 
@@ -33,17 +33,22 @@ TWO_PANES = 100
 class View(Screen[None]):
     """One numbered screen: a list, beside it what is known of the line under the cursor where there is room.
 
-    NAME: of the registry. TOPICS: what it must be read anew for. COLUMNS: of its list.
+    NAME: of the registry. TOPICS: what it must be read anew for. COLUMNS: of its list. SORTS: columns
+    that it can be sorted by, "" for the usual order.
     """
 
     NAME: ClassVar[str] = ""
     TOPICS: ClassVar[frozenset[Topic]] = frozenset()
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
+    SORTS: ClassVar[tuple[str, ...]] = ("",)
     AUTO_FOCUS = "LineList"
 
     def __init__(self) -> None:
         super().__init__(name=self.NAME)
         self.filter = ""
+        self.sort = ""
+        # The key of the line that is spoken of: an action's is the one that the cursor was on when its key was hit.
+        self.at = ""
         self._outdated = asyncio.Event()
         self._reading = False
 
@@ -83,7 +88,9 @@ class View(Screen[None]):
         """What the status bar calls this screen."""
         number = SCREENS.index(self.NAME) + 1
         filtered = f" /{self.filter}" if self.filter else ""
-        return f"{number} {act_named(f'show_{self.NAME}').word}{filtered}"
+        titles = {column.key: column.title.lower() for column in self.COLUMNS}
+        ordered = f" by {titles.get(self.sort, self.sort)}" if self.sort else ""
+        return f"{number} {act_named(f'show_{self.NAME}').word}{filtered}{ordered}"
 
     def acting(self) -> Link | None:
         """The end that an action on the line under the cursor would go to, None when there is none."""
@@ -120,6 +127,7 @@ class View(Screen[None]):
 
     def show_bars(self) -> None:
         """Bring status, hint and keys up to date."""
+        self.at = self.list.cursor_key or ""
         self.query_one(StatusBar).show(self.console.status(self))
         self.query_one(Hint).show(self.console.guide.hint)
         self.query_one(KeyBar).show(
@@ -154,10 +162,23 @@ class View(Screen[None]):
     async def _show_details(self) -> None:
         pane = self.query_one("#details", Pairs)
         if pane.display:
+            self.at = self.list.cursor_key or ""
             try:
                 pane.show(list(await self.details()))
             except BkError as error:
                 pane.show([("", error.text)])
+
+    async def bring(self, first: int, last: int) -> None:
+        """Bring these lines. BkError."""
+
+    @on(Wanted)
+    async def _wanted(self, event: Wanted) -> None:
+        """Lines came into sight that are not here."""
+        try:
+            await self.bring(event.first, event.last)
+        except BkError as error:
+            self.console.tell(error)
+        self.list.changed()
 
     @on(Moved)
     async def _moved(self) -> None:
@@ -175,8 +196,8 @@ class View(Screen[None]):
         self.action_act("help")
 
     @on(Opened)
-    def _opened(self) -> None:
-        self.action_act("open")
+    def _opened(self, event: Opened) -> None:
+        self._begin(act_named("open"), event.key or "")
 
     # --- doing -------------------------------------------------------------------------------------------------------
 
@@ -195,9 +216,13 @@ class View(Screen[None]):
 
     def action_act(self, name: str) -> None:
         """Do what the registry calls by that name, or say why not."""
-        self.run_worker(self._act(act_named(name)), group="acting", exit_on_error=False)
+        self._begin(act_named(name), self.list.cursor_key or "")
 
-    async def _act(self, act: Act) -> None:
+    def _begin(self, act: Act, at: str) -> None:
+        self.run_worker(self._act(act, at), group="acting", exit_on_error=False)
+
+    async def _act(self, act: Act, at: str) -> None:
+        self.at = at
         reason = self.why_not(act)
         if reason:
             self.console.say(f"{act.word}: {reason}", warning=True)
@@ -228,6 +253,11 @@ class View(Screen[None]):
     @on(FilterBar.Closed)
     def _filter_closed(self) -> None:
         self.list.focus()
+
+    async def act_sort(self) -> None:
+        self.sort = self.SORTS[(self.SORTS.index(self.sort) + 1) % len(self.SORTS)]
+        self.list.sorted_by(self.sort)
+        self.outdate()
 
     async def act_back(self) -> None:
         if self.filter:
@@ -266,7 +296,7 @@ class View(Screen[None]):
 
         chosen = await self.app.push_screen_wait(HelpDialog(list(acts_of(self.NAME))))
         if chosen:
-            await self._act(act_named(chosen))
+            self.action_act(chosen)
 
     async def act_palette(self) -> None:
         self.app.action_command_palette()

@@ -52,10 +52,11 @@ class ExportDialog(Dialog[Export]):
     ExportDialog .row { height: 1; }
     ExportDialog .label { width: 10; height: 1; color: $text-muted; }
     ExportDialog LineList { height: 6; margin-left: 10; }
-    ExportDialog #command { height: auto; max-height: 3; color: $text-muted; margin-top: 1; }
+    ExportDialog #command { height: auto; max-height: 4; color: $text-muted; margin-top: 1; }
     ExportDialog #answers { height: 1; align-horizontal: right; margin-top: 1; }
     ExportDialog.-low LineList { height: 3; }
     ExportDialog.-low #command { margin-top: 0; max-height: 2; }
+    ExportDialog.-tall #command { max-height: 9; }
     ExportDialog.-low #answers { margin-top: 0; }
     ExportDialog Button { min-width: 12; margin-left: 2; }
     """
@@ -68,7 +69,7 @@ class ExportDialog(Dialog[Export]):
         Key("esc", "close"),
     )
     # So low that not everything has its room.
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (23, "-high")]  # noqa: RUF012 - as Screen says it
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (23, "-high"), (30, "-tall")]  # noqa: RUF012 - as Screen says it
     COLUMNS: ClassVar = (
         Column("name", "FOLDER", width=(10, 60), priority=0, flexible=True),
         Column("free", "FREE", width=(8, 9), align="right", priority=1),

@@ -6,12 +6,11 @@ from typing import ClassVar, Literal
 
 from bkconsole import words
 from bkconsole.actions import ARCHIVES, bindings
-from bkconsole.bridge import Link
+from bkconsole.bridge import Hearing, Link
 from bkconsole.glyphs import UNICODE, Charset, Sign, health_sign, node_sign
 from bkconsole.paging import Branch, Place, Segment
 from bkconsole.view import View
 from bkconsole.widgets.line_list import Cell, Column, Line
-from bkconsole.widgets.told import Wanted
 from bkcore.end.actions import Verify
 from bkcore.end.rows import Health, Node, NodeKind, Page, PageAt, Query, Topic
 from bkcore.errors import NothingMatched
@@ -71,17 +70,19 @@ class _Tree:
             return None
         return found[0], found[1], found[1].row
 
-    async def load(self, first: int, last: int) -> None:
-        """Bring these lines, and nothing more of each list than is in sight. BkError."""
-        for _, root in self.roots:
-            for branch in list(root.every()):
-                if not branch.segment.known:
-                    await branch.segment.load(0, 0)
+    async def load(self, first: int, last: int, hearing: Hearing) -> None:
+        """Bring these lines and no more; of an end that does not answer stays what is here. BkError."""
+        for link, root in self.roots:
+            with hearing(link):
+                for branch in list(root.every()):
+                    if not branch.segment.known:
+                        await branch.segment.load(0, 0)
         for index in range(max(first, 0), min(last, self.count() - 1) + 1):
             found = self.at(index)
-            if found is not None:
-                place = found[1]
-                await place.branch.segment.load(place.number, place.number)
+            if found is not None and not found[0].error:
+                link, place = found
+                with hearing(link):
+                    await place.branch.segment.load(place.number, place.number)
 
 
 class ArchivesScreen(View):
@@ -116,7 +117,7 @@ class ArchivesScreen(View):
 
     async def _show(self) -> None:
         self._tree.now, self._tree.charset = self.console.now(), self.console.charset
-        await self._tree.load(*self.seen)
+        await self._tree.load(*self.seen, self.console.hearing)
         self.list.show(self._tree)
 
     def _branch(self, link: Link, under: str | None) -> Branch[Node]:
@@ -134,10 +135,8 @@ class ArchivesScreen(View):
             return "No server end is looked at here, and versions are kept by servers.\n\nbkconsole HOME opens one."
         return "Nothing is stored yet.\n\n2 shows the requests that are on their way."
 
-    async def on_line_list_wanted(self, event: Wanted) -> None:
-        """Lines came into sight that are not here."""
-        await self._tree.load(event.first, event.last)
-        self.list.changed()
+    async def bring(self, first: int, last: int) -> None:
+        await self._tree.load(first, last, self.console.hearing)
 
     def show_bars(self) -> None:
         found = self._tree.find(self.list.cursor_key or "")
@@ -145,17 +144,17 @@ class ArchivesScreen(View):
         super().show_bars()
 
     def acting(self) -> Link | None:
-        found = self._tree.find(self.list.cursor_key or "")
+        found = self._tree.find(self.at)
         return found[0] if found is not None else None
 
     def _here(self) -> tuple[Link, Place[Node], Node]:
-        found = self._tree.find(self.list.cursor_key or "")
+        found = self._tree.find(self.at)
         if found is None:
             raise NothingMatched("there is nothing under the cursor")
         return found
 
     async def details(self) -> Iterable[tuple[str, str]]:
-        found = self._tree.find(self.list.cursor_key or "")
+        found = self._tree.find(self.at)
         return _facts(found[2], self.console.now()) if found is not None else ()
 
     async def act_open(self) -> None:
@@ -174,7 +173,7 @@ class ArchivesScreen(View):
         if self.filter or self.list.marked:
             await super().act_back()
             return
-        found = self._tree.find(self.list.cursor_key or "")
+        found = self._tree.find(self.at)
         if found is None:
             return
         for link, root in self._tree.roots:
@@ -212,7 +211,7 @@ class ArchivesScreen(View):
 
     def _chosen(self) -> tuple[Link, tuple[Node, ...]]:
         """The marked versions of one end; without marks what the cursor is on."""
-        keys = self.list.marked or {self.list.cursor_key or ""}
+        keys = self.list.marked or {self.at}
         found = [each for each in (self._tree.find(key) for key in sorted(keys)) if each is not None]
         whole = [(link, node) for link, _, node in found if node.kind in _WHOLE]
         if not whole:
@@ -256,6 +255,7 @@ def _line(link: Link, node: Node, depth: int, now: datetime, charset: Charset, *
         ),
         indent=depth,
         twist=twist,
+        dim=bool(link.error),
     )
 
 

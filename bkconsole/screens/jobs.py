@@ -35,9 +35,13 @@ class JobsScreen(View):
     def __init__(self) -> None:
         super().__init__()
         self._jobs: dict[str, tuple[Link, Job]] = {}
+        self._last: dict[Link, tuple[Job, ...]] = {}
 
     async def read(self) -> None:
-        found = [(link, job) for link in self.console.links for job in await link.end.jobs()]
+        for link in self.console.links:
+            with self.console.hearing(link):
+                self._last[link] = await link.end.jobs()
+        found = [(link, job) for link, jobs in self._last.items() for job in jobs]
         found.sort(key=lambda each: each[1].started, reverse=True)
         wanted = self.filter.casefold()
         shown = [(link, job) for link, job in found if wanted in f"{job.kind} {job.title} {job.state}".casefold()]
@@ -53,15 +57,15 @@ class JobsScreen(View):
         return "No jobs yet.\n\n4 shows what is stored; there e exports and V verifies."
 
     def acting(self) -> Link | None:
-        found = self._jobs.get(self.list.cursor_key or "")
+        found = self._jobs.get(self.at)
         return found[0] if found is not None else None
 
     async def details(self) -> Iterable[tuple[str, str]]:
-        found = self._jobs.get(self.list.cursor_key or "")
+        found = self._jobs.get(self.at)
         return _facts(*found, self.console.now(), self.console.charset) if found is not None else ()
 
     async def act_cancel(self) -> None:
-        found = self._jobs.get(self.list.cursor_key or "")
+        found = self._jobs.get(self.at)
         if found is None or found[1].state is not JobState.RUNNING:
             raise NothingMatched("there is no running job under the cursor")
         await self.console.perform(found[0], Cancel(ids=(found[1].id,)))
@@ -87,6 +91,7 @@ def _line(link: Link, job: Job, now: datetime, charset: Charset) -> Line:
             Cell(_took(job, now)),
             Cell(link.name, "faint"),
         ),
+        dim=bool(link.error),
     )
 
 

@@ -9,16 +9,13 @@ from bkconsole.actions import OVERVIEW, bindings
 from bkconsole.bridge import Link
 from bkconsole.glyphs import Charset, source_sign
 from bkconsole.listed import Listed
-from bkconsole.merging import Told, merged
+from bkconsole.merging import Told, merged, sources_of
 from bkconsole.view import View
 from bkconsole.widgets.line_list import Cell, Column, Line
 from bkcore.end.actions import Backup, Retry, Tick
-from bkcore.end.rows import MOST_ROWS, PageAt, Query, SourceRow, Topic
+from bkcore.end.rows import SourceRow, Topic
 from bkcore.errors import NothingMatched
 from bkcore.state import Role
-
-# More sources than these are not merged into one table: a filter narrows them.
-MOST_SOURCES = 5000
 
 
 class OverviewScreen(View):
@@ -27,6 +24,7 @@ class OverviewScreen(View):
     NAME = OVERVIEW
     TOPICS: ClassVar = frozenset({Topic.SOURCES, Topic.REQUESTS})
     BINDINGS: ClassVar = bindings(OVERVIEW)
+    SORTS: ClassVar = ("", "client", "good", "size")
     COLUMNS: ClassVar = (
         Column("state", "STATE", width=(11, 11), priority=0),
         Column("client", "CLIENT", width=(6, 10), priority=1),
@@ -45,28 +43,22 @@ class OverviewScreen(View):
     def __init__(self) -> None:
         super().__init__()
         self._told: dict[str, Told] = {}
-        self._sorted_by = ""
+        self._rows: dict[Link, list[SourceRow]] = {}
+        self._asked = ""
 
     async def read(self) -> None:
-        found: list[tuple[Link, SourceRow]] = []
+        if self._asked != self.filter:
+            self._asked, self._rows = self.filter, {}
         for link in self.console.links:
-            found += [(link, row) for row in await self._rows_of(link)]
-        told = self._in_order(merged(found))
+            with self.console.hearing(link):
+                self._rows[link] = await sources_of(link, self.filter)
+        told = self._in_order(merged([(link, row) for link, rows in self._rows.items() for row in rows]))
         self._told = {each.key: each for each in told}
         now = self.console.now()
         self.list.show(Listed([_line(each, now, self.console.charset) for each in told]))
 
-    async def _rows_of(self, link: Link) -> list[SourceRow]:
-        rows: list[SourceRow] = []
-        while len(rows) < MOST_SOURCES:
-            page = await link.end.sources(Query(text=self.filter), PageAt(start=len(rows), limit=MOST_ROWS))
-            rows += page.rows
-            if not page.rows or len(rows) >= page.total:
-                break
-        return rows
-
     def _in_order(self, told: list[Told]) -> list[Told]:
-        match self._sorted_by:
+        match self.sort:
             case "client":
                 return sorted(told, key=lambda each: (each.client, each.row.source))
             case "good":
@@ -87,17 +79,17 @@ class OverviewScreen(View):
         return sorted({each.client for each in self._told.values()})
 
     def acting(self) -> Link | None:
-        told = self._told.get(self.list.cursor_key or "")
+        told = self._told.get(self.at)
         if told is None:
             return None
         return told.link_of(Role.CLIENT) or told.links[0]
 
     async def details(self) -> Iterable[tuple[str, str]]:
-        told = self._told.get(self.list.cursor_key or "")
+        told = self._told.get(self.at)
         return _facts(told, self.console.now(), self.console.charset) if told is not None else ()
 
     def _here(self) -> Told:
-        told = self._told.get(self.list.cursor_key or "")
+        told = self._told.get(self.at)
         if told is None:
             raise NothingMatched("there is no source under the cursor")
         return told
@@ -141,12 +133,6 @@ class OverviewScreen(View):
         for link in self._here().links:
             await self.console.perform(link, Tick())
 
-    async def act_sort(self) -> None:
-        kinds = ("", "client", "good", "size")
-        self._sorted_by = kinds[(kinds.index(self._sorted_by) + 1) % len(kinds)]
-        self.list.sorted_by(self._sorted_by)
-        self.outdate()
-
 
 def _line(told: Told, now: datetime, charset: Charset) -> Line:
     row = told.row
@@ -168,7 +154,7 @@ def _line(told: Told, now: datetime, charset: Charset) -> Line:
             Cell(words.trend(row.trend, 7, charset), "accent"),
             Cell(row.reasons[0] if row.reasons else row.state, sign.tone if row.reasons else "faint"),
         ),
-        dim=row.away is not None,
+        dim=row.away is not None or all(link.error for link in told.links),
     )
 
 

@@ -6,19 +6,17 @@ from typing import ClassVar
 
 from bkconsole import words
 from bkconsole.actions import REQUESTS, TODO, bindings
-from bkconsole.bridge import Link
+from bkconsole.bridge import Hearing, Link
 from bkconsole.glyphs import UNICODE, Charset, request_sign
 from bkconsole.paging import Segment
 from bkconsole.view import View
 from bkconsole.widgets.line_list import Cell, Column, Line
-from bkconsole.widgets.told import Wanted
 from bkcore.end.actions import Cancel, Retry, Tick
 from bkcore.end.rows import Page, PageAt, Query, RequestDetail, RequestRow, Step, Topic
 from bkcore.errors import NothingMatched
 from bkcore.state import Role
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
-_SORTS = ("", "created", "source", "state")
 
 
 class _Pools:
@@ -60,11 +58,12 @@ class _Pools:
         index = self.index_of(key)
         return self.at(index) if index is not None else None
 
-    async def load(self, first: int, last: int) -> None:
-        """Bring these lines. BkError of the first end that fails."""
-        for _, segment in self.segments:
+    async def load(self, first: int, last: int, hearing: Hearing) -> None:
+        """Bring these lines; of an end that does not answer stays what is here. BkError."""
+        for link, segment in self.segments:
             if not segment.known or (first < segment.total and last >= 0):
-                await segment.load(first, last)
+                with hearing(link):
+                    await segment.load(first, last)
             first, last = first - segment.total, last - segment.total
 
 
@@ -73,15 +72,15 @@ class _PoolScreen(View):
 
     ROLE: ClassVar[Role]
     TOPICS: ClassVar = frozenset({Topic.REQUESTS})
+    SORTS: ClassVar = ("", "created", "source", "state")
 
     def __init__(self) -> None:
         super().__init__()
         self._pools = _Pools([], _NO_TIME)
         self._asked: tuple[str, str, int] | None = None
-        self._sort = ""
 
     async def read(self) -> None:
-        asked = (self.filter, self._sort, len(self.console.links.all))
+        asked = (self.filter, self.sort, len(self.console.links.all))
         links = self.console.links.of_role(self.ROLE)
         if asked != self._asked:
             self._asked = asked
@@ -89,34 +88,32 @@ class _PoolScreen(View):
         for _, segment in self._pools.segments:
             segment.outdate()
         self._pools.now, self._pools.charset = self.console.now(), self.console.charset
-        await self._pools.load(*self.seen)
+        await self._pools.load(*self.seen, self.console.hearing)
         self.list.show(self._pools)
 
     def _segment(self, link: Link) -> Segment[RequestRow]:
-        query = Query(text=self.filter, sort=self._sort)
+        query = Query(text=self.filter, sort=self.sort)
 
         async def fetch(start: int, limit: int) -> Page[RequestRow]:
             return await link.end.requests(query, PageAt(start=start, limit=limit))
 
         return Segment(fetch)
 
-    async def on_line_list_wanted(self, event: Wanted) -> None:
-        """Lines came into sight that are not here."""
-        await self._pools.load(event.first, event.last)
-        self.list.changed()
+    async def bring(self, first: int, last: int) -> None:
+        await self._pools.load(first, last, self.console.hearing)
 
     def acting(self) -> Link | None:
-        found = self._pools.find(self.list.cursor_key or "")
+        found = self._pools.find(self.at)
         return found[0] if found is not None else None
 
     def _here(self) -> tuple[Link, RequestRow]:
-        found = self._pools.find(self.list.cursor_key or "")
+        found = self._pools.find(self.at)
         if found is None:
             raise NothingMatched("there is no request under the cursor")
         return found
 
     async def details(self) -> Iterable[tuple[str, str]]:
-        found = self._pools.find(self.list.cursor_key or "")
+        found = self._pools.find(self.at)
         if found is None:
             return ()
         return _facts(await found[0].end.request(found[1].id), self.console.now(), self.console.charset)
@@ -146,14 +143,9 @@ class _PoolScreen(View):
     async def act_tick(self) -> None:
         await self.console.perform(self._here()[0], Tick())
 
-    async def act_sort(self) -> None:
-        self._sort = _SORTS[(_SORTS.index(self._sort) + 1) % len(_SORTS)]
-        self.list.sorted_by(self._sort)
-        self.outdate()
-
     def _chosen(self) -> dict[Link, tuple[str, ...]]:
         """The marked requests by their end; without marks the one under the cursor."""
-        keys = self.list.marked or {self.list.cursor_key or ""}
+        keys = self.list.marked or {self.at}
         chosen: dict[Link, tuple[str, ...]] = {}
         for key in sorted(keys):
             found = self._pools.find(key)
@@ -229,7 +221,7 @@ def _line(link: Link, row: RequestRow, now: datetime, charset: Charset) -> Line:
             Cell(words.until(row.next_try, now)),
             Cell(_now(row), sign.tone if row.code or row.done else "faint"),
         ),
-        dim=row.ended,
+        dim=row.ended or bool(link.error),
     )
 
 

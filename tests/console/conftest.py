@@ -1,12 +1,13 @@
 """What tests of screens ask for: each size, kept pictures in text, and a clock that stands still."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.gallery import NOW
+from fakes.road import Road, road
 from fakes.screens import SIZES, compare
 from textual.app import App
 
@@ -36,3 +37,20 @@ def snapshot(request: pytest.FixtureRequest) -> Snapshot:
 def now() -> datetime:
     """The time, in all tests of screens."""
     return NOW
+
+
+@pytest.fixture
+def way(tmp_path: Path) -> Iterator[Road]:
+    with road(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def stored(way: Road) -> Road:
+    """Every source has one version, and nothing is on its way."""
+    for label in ("db", "tree", "project"):
+        way.wish(label)
+    way.tick_client()
+    way.tick_server()
+    way.tick_client()
+    return way
