@@ -13,6 +13,7 @@ from bkcore.errors import BkError
 
 _HOMES = ("server", "web1", "db1")
 _END_SECONDS = 20.0
+_NICE = 5
 _FOLDER = b"folder "
 _READY = b"ready"
 
@@ -39,6 +40,8 @@ def running(keep: Path | None) -> Iterator[Demo]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+    # Keys come first where the processors are few: the world's ticks wait for the screen, not the screen for them.
+    os.setpriority(os.PRIO_PROCESS, child.pid, _NICE)
     try:
         folder = _started(child)
         world = keep.absolute() if keep is not None else folder

@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fakes.door import Door
-from fakes.world import SERVER_PORT, Pair
+from fakes.world import SERVER_PORT, Pair, make_pair
 
 from bkcore.archive.entries import Entries
 from bkcore.flow import Never
@@ -16,6 +17,12 @@ from bkcore.tick.ends import ClientEnd
 from bkcore.tick.through import see_through
 
 pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, door: Door) -> Pair:
+    """A pair whose server is woken by each push."""
+    return make_pair(tmp_path, door, wakes=True)
 
 
 def backup(pair: Pair, *words: str) -> "subprocess.CompletedProcess[str]":

@@ -117,8 +117,12 @@ def make_tree(path: Path) -> None:
     (path / "dangling").symlink_to("nowhere")
 
 
-def make_pair(folder: Path, door: Door, *, name: str = "web1", schedule: str = "") -> Pair:
-    """A server "main" and a client, joined; both answer behind the stand-in's door. schedule: TOML, "" for none due."""
+def make_pair(folder: Path, door: Door, *, name: str = "web1", schedule: str = "", wakes: bool = False) -> Pair:
+    """A server "main" and a client, joined; both answer behind the stand-in's door.
+
+    schedule: TOML, "" for none due. wakes: a push takes requests in and starts a tick of the server, as in life;
+    without that a test's own ticks are the only ones.
+    """
     sources = make_sources(folder / "sources")
     server = homes.create_server_home(folder / "server", "main")
     client = homes.create_client_home(folder / "client", name, sources=sources.toml + schedule)
@@ -129,6 +133,8 @@ def make_pair(folder: Path, door: Door, *, name: str = "web1", schedule: str = "
         server_door=homes.Door("127.0.0.1", SERVER_PORT, homes.SERVER_USER),
         dialled_from=["127.0.0.1"],
     )
+    if not wakes:
+        (server.root / "scripts" / "hooks" / "post-update").unlink()
     door.open(SERVER_PORT, server.root)
     door.open(CLIENT_PORT, client.root)
     return Pair(server, client, sources, door)
