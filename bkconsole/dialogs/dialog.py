@@ -34,6 +34,8 @@ class Dialog(ModalScreen[T | None]):
     }
     .-ascii Dialog > #frame, Dialog.-ascii > #frame { border: ascii $primary; }
     Dialog Pairs { height: auto; background: $surface; }
+    Dialog Button, Dialog Button.-primary, Dialog Button.-warning { background: $panel; color: $foreground; }
+    Dialog Button:focus { background: $primary; color: $background; background-tint: transparent; }
     Dialog KeyBar { background: $surface; offset: -1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "close", show=False)]

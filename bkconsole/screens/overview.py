@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from bkconsole import words
-from bkconsole.actions import OVERVIEW, bindings
+from bkconsole.actions import OVERVIEW, Act, bindings
 from bkconsole.bridge import Link
 from bkconsole.glyphs import Charset, source_sign
 from bkconsole.listed import Listed
@@ -83,6 +83,15 @@ class OverviewScreen(View):
         if told is None:
             return None
         return told.link_of(Role.CLIENT) or told.links[0]
+
+    def why_not(self, act: Act) -> str:
+        """What leads to the archives is the server's business, whoever else told of the source."""
+        if act.id != "export":
+            return super().why_not(act)
+        told = self._told.get(self.at)
+        if told is None or told.link_of(Role.SERVER) is None or not told.row.versions:
+            return "nothing of it is stored on a server that is looked at here"
+        return ""
 
     async def details(self) -> Iterable[tuple[str, str]]:
         told = self._told.get(self.at)

@@ -1,6 +1,7 @@
-"""Pictures of a screen, to be looked at: python tests/console/picture.py [--theme T] [--ascii] [FOLDER]
+"""Pictures of a screen, to be looked at: python tests/console/picture.py [--theme T] [--ascii] [--gallery] [FOLDER]
 
-Draws the gallery of all widgets in every size and theme. `picture()` does the same for a running app. Needs resvg-py.
+Draws every screen and dialog of the console on a world in which everything has happened, in every size and theme;
+or the gallery of all widgets. `picture()` does the same for a running app. Needs resvg-py.
 """
 
 import argparse
@@ -11,8 +12,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from fakes.consoles import SCENES, console, current
 from fakes.gallery import Gallery
 from fakes.screens import SIZES, settled
+from fakes.told_world import World, kept_world
 from textual.app import App
 
 from bkconsole import themes
@@ -41,15 +44,34 @@ async def _gallery(folder: Path, theme: str, *, plain: bool) -> None:
             picture(app, folder / f"gallery-{theme}{'-ascii' if plain else ''}-{size[0]}x{size[1]}.png")
 
 
+async def _console(world: World, folder: Path, theme: str, *, plain: bool) -> None:
+    for name, (screen, keys) in SCENES.items():
+        app = console(world, screen, theme=theme, ascii=plain)
+        async with app.run_test(size=SIZES[1]) as pilot:
+            await current(pilot)
+            for key in keys:
+                await pilot.press(key)
+                await current(pilot)
+            for size in SIZES:
+                await pilot.resize_terminal(*size)
+                await current(pilot)
+                picture(app, folder / f"{name}-{theme}{'-ascii' if plain else ''}-{size[0]}x{size[1]}.png")
+
+
 def main() -> None:
     """All pictures into a folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("pictures"))
     parser.add_argument("--theme", action="append", choices=[theme.name for theme in themes.load().themes])
     parser.add_argument("--ascii", action="store_true")
+    parser.add_argument("--gallery", action="store_true")
     given = parser.parse_args()
     for theme in given.theme or ["dark", "light"]:
-        asyncio.run(_gallery(given.folder, theme, plain=given.ascii))
+        if given.gallery:
+            asyncio.run(_gallery(given.folder, theme, plain=given.ascii))
+            continue
+        with kept_world() as world:
+            asyncio.run(_console(world, given.folder, theme, plain=given.ascii))
     print(f"pictures are in {given.folder}")
 
 

@@ -53,6 +53,14 @@ async def test_enter_on_a_source_leads_to_its_newest_version(stored: Road) -> No
         assert "▌        ◷" in dump(seen.app) or "▌      ▸ ◷" in dump(seen.app)
 
 
+async def test_what_is_stored_can_be_given_back_from_the_overview_too(stored: Road) -> None:
+    stored.wish("tree", full=True)
+    async with console(stored, "overview") as seen:
+        await seen.to("tree")
+        await seen.press("e")
+        await seen.until(lambda: seen.view.NAME == "archives")
+
+
 async def test_r_asks_again_for_what_failed(way: Road) -> None:
     failed = fail(way, "tree")
     async with console(way, "requests") as seen:

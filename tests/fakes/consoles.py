@@ -15,6 +15,28 @@ from bkcore.end.local import open_local
 from bkcore.end.verbs import End
 from bkcore.end.wire import WireEnd
 
+# Every screen and every dialog: where one begins, and the keys that lead there.
+SCENES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "overview": ("overview", ("j", "space", "j")),
+    "requests": ("requests", ("j", "space", "j")),
+    "todo": ("todo", ("j", "space", "j")),
+    "jobs": ("jobs", ("j", "space", "j")),
+    # web1, then its sources; of home the version, and in it a folder of hostile names.
+    "archives": ("archives", ("j", "enter", "j", "enter", "j", "enter", "j", "enter")),
+    "dialog-why": ("todo", (*"jjjjj", "W")),
+    "dialog-details": ("todo", (*"jjjjj", "d")),
+    "dialog-log": ("todo", (*"jjjjj", "L")),
+    "dialog-confirm": ("todo", (*"jjj", "x")),
+    "dialog-help": ("archives", ("question_mark",)),
+    "dialog-palette": ("overview", ("ctrl+p",)),
+    "dialog-filter": ("requests", ("slash",)),
+    "dialog-commands": ("overview", ("at",)),
+    "dialog-overview-why": ("overview", ("j", "W")),
+    "dialog-job": ("jobs", (*"jjj", "enter")),
+    "dialog-export": ("archives", ("space", "space", "e")),
+    "empty": ("requests", ("slash", *"nothing", "enter")),
+}
+
 Snapshot = Callable[[App[Any], str], None]
 
 

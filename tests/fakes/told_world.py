@@ -103,6 +103,19 @@ def still() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def kept_world() -> Iterator[World]:
+    """The world at its usual place and time, which is UTC; exports go to its own folder."""
+    with alone(ROOT) as root, still(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        made = make_world(root)
+        patch.chdir(made.exports)
+        yield made
+        made.close()
+    time.tzset()
+
+
 def make_world(root: Path) -> World:
     """Everything, below a folder that is there. Wants still()."""
     server = homes.create_server_home(root / "server", "main")
