@@ -59,7 +59,9 @@ class Segment(Generic[T]):
     def _take(self, number: int, page: Page[T]) -> None:
         self._pages[number] = page.rows
         self._stale.discard(number)
-        self.total, self.known = page.total, True
+        # What went while it was read, or cannot be read, is no line: the last page says where the list ends.
+        is_last = page.total <= (number + 1) * PAGE
+        self.total, self.known = (number * PAGE + len(page.rows) if is_last else page.total), True
         beyond = [each for each in self._pages if each and each * PAGE >= self.total]
         for each in beyond:
             del self._pages[each]

@@ -6,14 +6,14 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from bkconsole.actions import ACTS, Act
 from bkconsole.dialogs.dialog import Dialog
 from bkconsole.listed import Listed
 from bkconsole.widgets.key_bar import Key
 from bkconsole.widgets.line_list import Cell, Column, Line, LineList
-from bkconsole.widgets.told import Opened
+from bkconsole.widgets.told import Moved, Opened
 
 
 class HelpDialog(Dialog[str]):
@@ -21,6 +21,7 @@ class HelpDialog(Dialog[str]):
 
     DEFAULT_CSS = """
     HelpDialog > #frame { height: 90%; }
+    HelpDialog #said { height: auto; max-height: 2; color: $text-muted; }
     HelpDialog Input { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -29,8 +30,8 @@ class HelpDialog(Dialog[str]):
     ]
     KEYS = (Key("enter", "run it"), Key("↑↓", "choose"), Key("esc", "close"))
     COLUMNS: ClassVar = (
-        Column("key", "KEY", width=(6, 9), priority=0),
-        Column("word", "ACTION", width=(10, 14), priority=0),
+        Column("key", "KEY", width=(5, 7), priority=0),
+        Column("word", "ACTION", width=(13, 13), priority=0),
         Column("help", "WHAT IT DOES", width=(20, 60), priority=1, flexible=True),
         Column("where", "WHERE", width=(8, 24), priority=2),
     )
@@ -42,6 +43,7 @@ class HelpDialog(Dialog[str]):
     def inside(self) -> ComposeResult:
         yield Input(placeholder="type words, or a key", compact=True)
         yield LineList(self.COLUMNS, empty="No key and no action is called so.")
+        yield Static("", id="said", markup=False)
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -64,6 +66,13 @@ class HelpDialog(Dialog[str]):
         where = "here" if here else ", ".join(sorted(act.screens))
         cells = (Cell(act.key, "accent"), Cell(act.word, "strong"), Cell(act.help), Cell(where, "faint"))
         return Line(act.id, cells, dim=not here)
+
+    @on(Moved)
+    def _moved(self, event: Moved) -> None:
+        """The whole sentence, where its column is too narrow for it."""
+        event.stop()
+        said = next((act.help for act in ACTS if act.id == event.key), "")
+        self.query_one("#said", Static).update(said)
 
     def action_move(self, by: int) -> None:
         """Up or down while the search keeps the focus."""

@@ -58,6 +58,17 @@ def test_pages_beyond_a_list_that_became_shorter_are_dropped() -> None:
     assert (segment.total, segment.row(950)) == (10, None)
 
 
+def test_rows_that_could_not_be_read_leave_no_empty_lines_at_the_end() -> None:
+    async def fetch(start: int, limit: int) -> "Page[str]":
+        return Page(rows=tuple(str(number) for number in range(start, min(start + limit, 203))), as_of=NOW, total=205)
+
+    segment = Segment(fetch)
+    asyncio.run(segment.load(0, 0))
+    assert segment.total == 205
+    asyncio.run(segment.load(200, 204))
+    assert segment.total == 203
+
+
 def test_an_empty_list_is_asked_for_once_until_it_is_outdated() -> None:
     source = Source(0)
     segment = loaded(source, 0, 20)
