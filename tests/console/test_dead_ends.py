@@ -60,6 +60,8 @@ async def test_an_end_that_does_not_answer_keeps_its_last_rows_and_the_others_go
         await seen.press("2")
         stored.wish("tree", full=True)
         await seen.sees("waiting")
+        await seen.press("1")
+        await seen.sees("a backup waits")
         dying.dead = False
         await seen.sees("main (server) 0 s")
 

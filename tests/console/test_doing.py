@@ -8,6 +8,7 @@ from fakes.consoles import current
 from fakes.person import console
 from fakes.road import CLIENT, Road
 from fakes.screens import dump
+from textual import events
 from textual.widgets import Button
 
 from bkconsole.dialogs.confirm import ConfirmDialog
@@ -94,7 +95,8 @@ async def test_a_key_acts_on_the_line_that_it_was_hit_on_however_fast_the_next_o
         way.wish(label)
     async with console(way, "requests") as seen:
         await seen.press("g")
-        await seen.pilot.press("x", "j")
+        for key in "xj":
+            seen.app.post_message(events.Key(key, key))
         await seen.until(seen.dialog)
         await seen.sees("db: waiting")
 
