@@ -90,6 +90,10 @@ class ClientHome(Home):
         """The client's side of the control line."""
         return self.root / "control" / f"{server}.git"
 
+    def line_tries(self, server: str) -> Path:
+        """How the control line fared since it last worked: an Attempts, missing while it works."""
+        return self.root / "control" / f"{server}.tries"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerHome(Home):

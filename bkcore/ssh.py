@@ -103,9 +103,11 @@ def line(remote: Remote, scratch: Path, *, shared: bool = False) -> Iterator[Lin
     """Yield the way to call ssh for remote. scratch: a private folder of the caller, for known_hosts and the socket.
 
     shared: open one connection now and let all calls use it until the end of the block; where the socket's path would
-    be too long each call makes its own. Raises what failure() says when the shared connection cannot be opened.
+    be too long each call makes its own. Raises what failure() says when the shared connection cannot be opened, and
+    ProgramMissing: git and rsync, which would start ssh, say that in words of their own.
     """
     _check(remote)
+    process.find(program())
     known_hosts = scratch / "known_hosts"
     known_hosts.write_bytes(_known_hosts(remote.host_keys))
     opened = Line(program(), _options(remote, known_hosts), f"{remote.user}@{remote.address}")

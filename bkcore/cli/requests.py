@@ -12,6 +12,8 @@ from bkcore.errors import BkError, NothingMatched
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import is_id
 from bkcore.safe import safe
+from bkcore.spool.attempts import load
+from bkcore.state import Letter
 from bkcore.status import Row, find, row_of
 from bkcore.tick import asking
 
@@ -20,8 +22,9 @@ from bkcore.tick import asking
 @click.argument("id_", metavar="ID")
 def show(frame: Frame, id_: str) -> Result:
     """Where a request stands, why, and what comes next."""
-    row = row_of(*find(home_of(frame), id_))
-    return Result(data=plain(row), lines=list(_shown(row)))
+    home = home_of(frame)
+    row = row_of(*find(home, id_))
+    return Result(data=plain(row), lines=[*_shown(row), *_line(home, row)])
 
 
 def _shown(row: Row) -> Iterator[str]:
@@ -34,6 +37,16 @@ def _shown(row: Row) -> Iterator[str]:
         yield f"  next try {row.next_try:%Y-%m-%d %H:%M:%SZ}, or now: bkcore retry {row.id}"
     if row.receipt is not None and row.receipt.stored is not None:
         yield f"  version  {row.receipt.stored.version}, {row.receipt.stored.size} bytes"
+
+
+def _line(home: ClientHome | ServerHome, row: Row) -> Iterator[str]:
+    """Why what is offered has not arrived, if the control line is to blame."""
+    if not isinstance(home, ClientHome) or row.letter is not Letter.SEND:
+        return
+    tries = load(home.line_tries(row.peer))
+    if tries.code or tries.text:
+        again = f"; the next try is due at {tries.next_try:%H:%M:%SZ}" if tries.next_try is not None else ""
+        yield f"  line     {row.peer} was not reached: {safe(tries.text or tries.code)}{again}"
 
 
 @click.command(cls=Verb, examples=["bkcore log 20261123T031949Z-00042-9f3c2a7b"])

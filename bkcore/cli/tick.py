@@ -18,14 +18,20 @@ _SERVER_PARTS = ("extract", "fetch")
 @click.option("--only", type=click.Choice([*_CLIENT_PARTS, *_SERVER_PARTS]), help="Only this part of the pass.")
 @click.option("--wait", is_flag=True, hidden=True, help="Wait for another housekeeping to end.")
 def tick(frame: Frame, client: str, only: str | None, wait: bool) -> Result:  # noqa: FBT001 - click calls it
-    """One pass of this end. Says nothing when there is nothing to do. Exit 75 when another pass is housekeeping."""
+    """One pass of this end. Says nothing when there is nothing to do. Exit 75 when another pass is housekeeping.
+
+    What fails at the other side is written down and tried again. What fails on this machine (no room, a program that is
+    missing) is also said, and is the exit code.
+    """
     home = own_home(frame, "tick")
     if isinstance(home, ClientHome):
         from bkcore.tick import client as client_tick
 
         if client:
             raise UsageError("--client is for a server's tick", hint="leave it out")
-        client_tick.tick(ClientEnd.open(home), _parts(only, _CLIENT_PARTS))
+        worker = ClientEnd.open(home)
+        client_tick.tick(worker, _parts(only, _CLIENT_PARTS))
+        worker.faults.tell()
     else:
         from bkcore.tick import server as server_tick
 
@@ -33,6 +39,7 @@ def tick(frame: Frame, client: str, only: str | None, wait: bool) -> Result:  # 
         if client:
             require_known("client", client, end.clients())
         server_tick.tick(end, client, _parts(only, _SERVER_PARTS), wait=wait)
+        end.faults.tell()
     return Result()
 
 

@@ -88,7 +88,9 @@ def supervise(
 def local_failure(name: str, program: str, ended: Ended) -> BkError | None:
     """What went wrong on this machine, None if nothing says so."""
     if b"No space left on device" in ended.err or b"Disk quota exceeded" in ended.err:
-        return NoSpace(f"{name}: there is no room for what is being fetched")
+        return NoSpace(
+            f"{name}: there is no room for what is being fetched", hint="free some space; the work goes on by itself"
+        )
     if ended.status == 127 and b"bk: " in ended.err:
         return ProgramMissing(f"the program {program} could not be started on this machine")
     return None

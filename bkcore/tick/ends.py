@@ -5,13 +5,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bkcore import durable
 from bkcore.config import ClientConfig, ServerConfig, load_client, load_server
-from bkcore.errors import BkError, NoSpace
+from bkcore.errors import BkError, NoSpace, ProgramMissing
 from bkcore.paths import ClientHome, Home, ServerHome, require_volume
 from bkcore.request import Receipt, Wish, digest
 from bkcore.safe import safe
@@ -29,13 +29,31 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+class Faults:
+    """What this machine itself was to blame for in one pass. Written down and tried again; the pass ends with it."""
+
+    def __init__(self) -> None:
+        self._first: BkError | None = None
+
+    def note(self, error: BkError | OSError) -> None:
+        """Remember an error if it is one of this machine: its disk, its operating system, a program that is missing."""
+        if self._first is None and isinstance(error, OSError | NoSpace | ProgramMissing):
+            self._first = trouble(error)
+
+    def tell(self) -> None:
+        """Raise the first one."""
+        if self._first is not None:
+            raise self._first
+
+
 @dataclass(frozen=True, slots=True)
 class ClientEnd:
-    """A client end at work."""
+    """A client end at work. faults: of the pass that it is opened for."""
 
     home: ClientHome
     config: ClientConfig
     clock: Clock
+    faults: Faults = field(default_factory=Faults, compare=False)
 
     @classmethod
     def open(cls, home: ClientHome, clock: Clock = system_clock) -> "ClientEnd":
@@ -75,11 +93,12 @@ class ClientEnd:
 
 @dataclass(frozen=True, slots=True)
 class ServerEnd:
-    """A server end at work."""
+    """A server end at work. faults: of the pass that it is opened for."""
 
     home: ServerHome
     config: ServerConfig
     clock: Clock
+    faults: Faults = field(default_factory=Faults, compare=False)
 
     @classmethod
     def open(cls, home: ServerHome, clock: Clock = system_clock) -> "ServerEnd":

@@ -50,7 +50,7 @@ def exchange(end: ClientEnd, server: str, *, at_once: bool = False) -> None:
     last = _last_beacon(end, server, sources)
     if not (waiting or failed or last is None):
         return
-    if not (at_once or due(load(_tries(end, server)), end.clock())):
+    if not (at_once or due(load(end.home.line_tries(server)), end.clock())):
         return
     from bkcore.controlline.client import Outgoing, synchronise
 
@@ -73,9 +73,10 @@ def exchange(end: ClientEnd, server: str, *, at_once: bool = False) -> None:
     except Busy:
         return
     except (BkError, OSError) as error:
+        end.faults.note(error)
         _note_failure(end, server, trouble(error))
         return
-    durable.remove(_tries(end, server))
+    durable.remove(end.home.line_tries(server))
     if said.taken:
         if last is None:
             durable.replace(_beacon_file(end, server), msgspec.json.encode(beacon))
@@ -88,8 +89,8 @@ def exchange(end: ClientEnd, server: str, *, at_once: bool = False) -> None:
 
 
 def _note_failure(end: ClientEnd, server: str, error: BkError) -> None:
-    tries = load(_tries(end, server)).begun(end.clock())
-    save(_tries(end, server), tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
+    tries = load(end.home.line_tries(server)).begun(end.clock())
+    save(end.home.line_tries(server), tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
     journal.write(end.home.root, "control line failed", server=server, code=error.code, text=error.text)
 
 
@@ -239,7 +240,3 @@ def _beacon(end: ClientEnd, sources: dict[str, object]) -> _Beacon:
 
 def _beacon_file(end: ClientEnd, server: str) -> Path:
     return end.home.control(server).with_suffix(".beacon")
-
-
-def _tries(end: ClientEnd, server: str) -> Path:
-    return end.home.control(server).with_suffix(".tries")

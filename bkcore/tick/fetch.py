@@ -52,6 +52,7 @@ def fetch(end: ServerEnd, client: str, claim: Claim) -> None:
     except Stopped as error:
         receipt = end.receipt(claim.id, claim.body, Answer.CANCELLED, text=error.text)
     except (BkError, OSError) as error:
+        end.faults.note(error)
         failed = trouble(error)
         attempts = attempts.failed(failed, safe(failed.text, 300), end.clock(), end.retry)
         log.step(f"failed: {failed.text}")

@@ -83,6 +83,7 @@ def _work(end: ClientEnd, server: str, claim: Claim) -> None:
     except Stopped as error:
         answer, failed = Answer.CANCELLED, trouble(error)
     except (BkError, OSError) as error:
+        end.faults.note(error)
         answer, failed = Answer.FAILED, trouble(error)
     attempts = attempts.failed(failed, safe(failed.text, 300), end.clock(), end.retry)
     log.step(f"failed: {failed.text}")

@@ -47,6 +47,7 @@ def _housekeep(end: ServerEnd, client: str, *, extracting: bool) -> None:
         publish_if_changed(end, client)
         _tidy(end, client)
     except (BkError, OSError) as error:
+        end.faults.note(error)
         journal.write(end.home.root, "housekeeping failed", client=client, text=str(error))
 
 
@@ -55,6 +56,7 @@ def _sweep(end: ServerEnd, clients: list[str]) -> None:
         if sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in clients], partial(_offered, end)):
             drop_leftovers(end)
     except (BkError, OSError) as error:
+        end.faults.note(error)
         journal.write(end.home.root, "sweeping failed", text=str(error))
 
 

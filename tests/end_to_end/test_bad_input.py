@@ -103,11 +103,11 @@ def test_with_json_the_same_is_one_document_with_the_same_exit_code(world: World
 
 
 def test_without_a_home_it_says_where_it_looked(tmp_path: Path) -> None:
-    assert_told(typed("status", cwd=tmp_path, BK_HOME="", HOME=str(tmp_path)), 2, "BK_HOME", "--home")
+    assert_told(typed("status", cwd=tmp_path, environ={"BK_HOME": "", "HOME": str(tmp_path)}), 2, "BK_HOME", "--home")
 
 
 def test_a_home_in_the_environment_that_is_none_is_named(tmp_path: Path) -> None:
-    assert_told(typed("status", BK_HOME=str(tmp_path)), 2, str(tmp_path))
+    assert_told(typed("status", environ={"BK_HOME": str(tmp_path)}), 2, str(tmp_path))
 
 
 def test_what_destroys_wants_a_yes_that_nobody_can_give_without_a_terminal(world: World) -> None:

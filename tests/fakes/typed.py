@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bkcore.safe import safe
@@ -12,9 +12,11 @@ BKCORE = (sys.executable, "-I", "-m", "bkcore")
 Done = subprocess.CompletedProcess[str]
 
 
-def typed(*words: str, cwd: Path | None = None, before: Sequence[str] = (), **environ: str) -> Done:
+def typed(
+    *words: str, cwd: Path | None = None, before: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> Done:
     """Run bkcore with these words. before: a program that starts it; environ: in addition, "" takes a variable away."""
-    env = {name: value for name, value in {**os.environ, **environ}.items() if value}
+    env = {name: value for name, value in {**os.environ, **(environ or {})}.items() if value}
     return subprocess.run(
         [*before, *BKCORE, *words],
         cwd=cwd,

@@ -126,7 +126,7 @@ def _offered(home: ClientHome | ServerHome, row: RequestRow, now: datetime) -> I
         yield f"{row.peer} said: {row.state}{f', {row.text}' if row.text else ''}."
     else:
         yield f"{row.peer} has not answered yet."
-    tries = load(home.control(row.peer).with_suffix(".tries")) if isinstance(home, ClientHome) else None
+    tries = load(home.line_tries(row.peer)) if isinstance(home, ClientHome) else None
     if tries is not None and tries.since is not None:
         yield f"{row.peer} does not answer, for {span(now - tries.since)}: {tries.text or tries.code}."
 

@@ -64,7 +64,7 @@ class ClientSources:
 
     def _row(self, config: ClientConfig, server: str, source: Source, life: _Life, now: datetime) -> SourceRow:
         schedule = source.options.schedule(config.schedule)
-        heard, away = self._heard(server), load(self._home.control(server).with_suffix(".tries")).since
+        heard, away = self._heard(server), load(self._home.line_tries(server)).since
         request = life.open or life.failed
         newest = life.stored[-1].stored if life.stored else None
         good = [each for each in life.stored if each.stored is not None and not each.stored.partial]
