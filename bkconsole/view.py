@@ -69,7 +69,7 @@ class View(Screen[None]):
         return top, top + max(self.list.size.height, 1)
 
     @property
-    def is_current(self) -> bool:
+    def is_read(self) -> bool:
         """Whether everything that was told of the ends has been read."""
         return self.is_mounted and not self._reading and not self._outdated.is_set()
 

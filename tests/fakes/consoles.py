@@ -60,7 +60,7 @@ async def current(pilot: Pilot[Any]) -> None:
     """Wait until every end has answered, the screen in front has read all of it, and nothing moves any more."""
     app = console_of(pilot)
     await until(pilot, lambda: all(link.heard or link.error for link in app.links))
-    await until(pilot, lambda: all(view.is_current for view in app.screen_stack if isinstance(view, View)))
+    await until(pilot, lambda: all(view.is_read for view in app.screen_stack if isinstance(view, View)))
     await settled(pilot)
 
 
