@@ -19,7 +19,9 @@ class Terminal:
     def __init__(self, folder: Path, size: tuple[int, int], **environ: str) -> None:
         self._socket = str(Path(tempfile.mkdtemp(prefix="bk-tmux-")) / "s")
         env = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environ}
-        env.pop("TMUX", None)
+        # The size is the terminal's own, whatever somebody outside said of theirs.
+        for name in ("TMUX", "COLUMNS", "LINES"):
+            env.pop(name, None)
         argv = ["-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-c", str(folder)]
         self._tmux(*argv, "sh", env=env)
         self.wait_for(r"^[#$] ?$")
