@@ -29,7 +29,7 @@ class Guide:
         if self.exported:
             return f"{_DONE} {self.exported}" if self.here == JOBS else ""
         if self.dialog:
-            return "Choose a folder; `tab` moves on, `enter` on Start begins the export."
+            return "`enter` begins the export; `tab` goes to what can be chosen before: form, folder, conflicts."
         return self._to_an_export()
 
     def _to_an_export(self) -> str:
@@ -47,7 +47,7 @@ class Guide:
             )
         if not self.on_version:
             return "`enter` opens a client, then a source. Put the cursor on a version, a line with a date."
-        return "Press `e` to give this version back as files (`space` marks several)."
+        return "Press `e` to give this version back (`space` marks several)."
 
     def visit(self, view: str) -> None:
         """A screen is shown."""

@@ -69,6 +69,9 @@ def _show(homes: Sequence[Path], look: dict[str, Any], *, led: bool) -> int:
     from bkconsole.app import ConsoleApp, Options
 
     look["ascii"] = look["ascii"] or _ascii_only()
+    # The size is the terminal's own and changes with it, whatever a shell around it has exported.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     app = ConsoleApp(map(_open, homes), Options(**look, led=led))
     app.run()
     for fault in app.faults:

@@ -16,11 +16,11 @@ _COLUMNS = (
     Column("state", "STATE", width=(10, 10), priority=0),
     Column("client", "CLIENT", width=(6, 16), priority=0),
     Column("source", "SOURCE", width=(8, 20), priority=0),
-    Column("module", "MODULE", width=(6, 11), priority=4),
+    Column("module", "MODULE", width=(11, 11), priority=4),
     Column("good", "LAST GOOD", width=(9, 9), align="right", priority=1),
     Column("verified", "VERIFIED", width=(8, 8), align="right", priority=3),
     Column("versions", "VERS", width=(4, 4), align="right", priority=5),
-    Column("size", "SIZE", width=(7, 9), align="right", priority=2),
+    Column("size", "SIZE", width=(8, 9), align="right", priority=2),
     Column("why", "WHY", width=(8, 60), priority=1, flexible=True),
 )
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 Name = str | bytes
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _RULE_PATH_BENEATH = 1
@@ -101,6 +102,11 @@ def die_with(parent: int) -> None:
     _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(137)
+
+
+def adopt_orphans() -> None:
+    """Let descendants that lose their parent become children of this process (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    _check(_libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def become(program: str, argv: Sequence[Name], environ: Mapping[str, str]) -> OSError:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bkcore import process
 from bkcore.archive.entries import Entries
+from bkcore.demo import orphans
 from bkcore.demo import world as worlds
 from bkcore.demo.check import differences
 from bkcore.demo.world import SERVER, World
@@ -54,6 +55,7 @@ def run_demo(*, once: bool, keep: Path | None, tethered: bool = False) -> int:
         _say(f"folder {safe(str(folder))}")
         _say(f"export BK_HOME={safe(shlex.quote(str(world.server.root)))}")
         demo = _Demo(world, once=once)
+        orphans.adopt()
         stack.callback(demo.close)
         demo.begin()
         _say("ready")
@@ -107,6 +109,7 @@ class _Demo:
             _bk(end, "tick", fine=(0, 75))
         self._tell()
         self._mend()
+        orphans.reap([child.pid for child in self._serving.values()])
         self._round += 1
         return self._once and not self._missing() and all(map(self._verified, self._world.clients))
 
@@ -121,6 +124,7 @@ class _Demo:
         self._stop.set()
         for child in self._serving.values():
             process.end(child)
+        orphans.end(())
         if self._writer.is_alive():
             self._writer.join()
 

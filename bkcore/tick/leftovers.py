@@ -30,6 +30,7 @@ def _of_client(end: ClientEnd) -> Iterator[Path]:
     for server in end.config.server:
         yield from _below(end.pool(server).folder)
         yield end.home.bases(server)
+        yield end.home.outbox(server)
         yield from _below(end.home.control(server).parent)
 
 

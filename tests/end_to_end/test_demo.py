@@ -86,6 +86,13 @@ class Running:
                 found.append(line)
         return found
 
+    def wait_until_none_is_left(self) -> None:
+        """What dies with its parent is told so by the kernel a moment later."""
+        deadline = time.monotonic() + 2
+        while left := self.leftovers():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.01)
+
     def end(self) -> None:
         for child in self._children:
             child.kill()
@@ -104,7 +111,7 @@ def test_a_demo_that_is_stopped_leaves_no_process_and_no_folder(running: Running
     _, err = child.communicate(timeout=30)
     assert child.returncode == 128 + number
     assert err == f"bkcore: {'interrupted' if number == signal.SIGINT else f'ended by {signal.Signals(number).name}'}\n"
-    assert running.leftovers() == []
+    running.wait_until_none_is_left()
     assert list(running.parent.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import time
@@ -81,3 +82,4 @@ class Terminal:
     def close(self) -> None:
         """End it and all that is in it."""
         subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, check=False)
+        shutil.rmtree(Path(self._socket).parent)

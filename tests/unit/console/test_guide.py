@@ -28,7 +28,7 @@ def test_the_way_to_an_export_is_said_step_by_step() -> None:
     guide.on_version = True
     assert "Press `e`" in guide.hint
     guide.dialog = True
-    assert "Start" in guide.hint
+    assert "begins the export" in guide.hint
     guide.dialog = False
     guide.job(job(JobState.RUNNING))
     assert "Press `5`" in guide.hint
