@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +44,7 @@ _VIEWS: dict[str, type[View]] = {
 }
 # Signals that end a console, with the exit code that each means.
 _ENDING = {signal.SIGTERM: 128 + signal.SIGTERM, signal.SIGHUP: 128 + signal.SIGHUP}
+_LEAVING_SECONDS = 5.0
 _MOST_SHOWN = 300
 
 
@@ -92,7 +95,7 @@ class ConsoleApp(App[None]):
 
     async def on_mount(self) -> None:
         for number, code in _ENDING.items():
-            asyncio.get_running_loop().add_signal_handler(number, partial(self.exit, return_code=code))
+            asyncio.get_running_loop().add_signal_handler(number, self._end, code)
         loaded = themes.load()
         for theme in loaded.themes:
             self.register_theme(theme)
@@ -105,6 +108,14 @@ class ConsoleApp(App[None]):
             self.add_mode(name, partial(self._make, name, kind))
         await self.show_view(self.options.screen)
         self.call_after_refresh(self._first_painted)
+
+    def _end(self, code: int) -> None:
+        """Leave because a signal says so."""
+        # Where the terminal is gone, Textual can wait for ever until what it wrote there last is read.
+        last = threading.Timer(_LEAVING_SECONDS, os._exit, (code,))
+        last.daemon = True
+        last.start()
+        self.exit(return_code=code)
 
     def _first_painted(self) -> None:
         # What was made until now stays until the end: walking it in every collection would make keys wait.

@@ -34,8 +34,13 @@ class Dialog(ModalScreen[T | None]):
     }
     .-ascii Dialog > #frame, Dialog.-ascii > #frame { border: ascii $primary; }
     Dialog Pairs { height: auto; background: $surface; }
-    Dialog Button, Dialog Button.-primary, Dialog Button.-warning { background: $panel; color: $foreground; }
-    Dialog Button:focus { background: $primary; color: $background; background-tint: transparent; }
+    Dialog Button.-style-default, Dialog Button.-style-default.-primary, Dialog Button.-style-default.-warning {
+        background: $panel; color: $foreground;
+    }
+    Dialog Button.-style-default:focus, Dialog Button.-style-default.-primary:focus,
+    Dialog Button.-style-default.-warning:focus {
+        background: $primary; color: $background; background-tint: transparent; text-style: bold;
+    }
     Dialog KeyBar { background: $surface; offset: -1 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "close", show=False)]

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 _PAUSE = 0.05
+_GONE_SECONDS = 15.0
 # What a terminal program may leave behind: the other screen, a hidden cursor, a mouse that talks.
 _MODES = "#{alternate_on} #{cursor_flag} #{mouse_any_flag} #{bracket_paste_flag} #{pane_current_command}"
 
@@ -80,6 +81,22 @@ class Terminal:
         self._tmux("kill-session")
 
     def close(self) -> None:
-        """End it and all that is in it."""
+        """End it. AssertionError when something that ran in it goes on."""
+        inside = self._inside()
         subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, check=False)
         shutil.rmtree(Path(self._socket).parent)
+        deadline = time.monotonic() + _GONE_SECONDS
+        while left := [pid for pid in inside if Path(f"/proc/{pid}").exists()]:
+            assert time.monotonic() < deadline, f"{left} outlived their terminal"
+            time.sleep(_PAUSE)
+
+    def _inside(self) -> list[int]:
+        """The shell and what it runs; none when the terminal is gone already."""
+        try:
+            shell = self._tmux("display-message", "-p", "#{pane_pid}").strip()
+        except subprocess.CalledProcessError:
+            return []
+        found = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", shell, "-p", shell], capture_output=True, text=True, check=False
+        )
+        return [int(pid) for pid in found.stdout.split()]
