@@ -71,8 +71,10 @@ def find(program: str) -> str:
 
     found = which(program, path=environment()["PATH"])
     if found is None:
-        package = _PACKAGES.get(program, program)
-        raise ProgramMissing(f"the program {program} is not installed", hint=f"apt-get install {package}")
+        hint = f"apt-get install {_PACKAGES.get(program, program)}"
+        if "/" in program:
+            hint = "put it there, or name another one"
+        raise ProgramMissing(f"the program {program} is not installed", hint=hint)
     return found
 
 

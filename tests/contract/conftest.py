@@ -22,7 +22,7 @@ from bkcore.gate.keys import KEY
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     door = Door()
-    yield make_pair(tmp_path_factory.mktemp("doors"), door)
+    yield make_pair(tmp_path_factory.mktemp("doors"), door, wakes=True)
     door.close()
 
 

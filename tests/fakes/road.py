@@ -164,7 +164,7 @@ def road(folder: Path) -> Iterator[Road]:
     made = Road(client, server, sources)
     with pytest.MonkeyPatch.context() as patch:
         # Nothing is to be called that way, and nobody shares a connection.
-        patch.setenv("BK_SSH", "/nonexistent/ssh")
+        patch.setenv("BK_SSH", "/bin/false")
         patch.setattr(Transport, "push", lambda line, commit: made.push(line, commit))  # noqa: PLW0108 - it is bound to the line
         patch.setattr(Transport, "fetch", lambda line: made.fetch(line))  # noqa: PLW0108
         for method in Method:

@@ -10,7 +10,7 @@ from fakes.sshd import Sshd
 from fakes.world import Pair
 
 from bkcore import process, ssh
-from bkcore.errors import BkError, ConfigError, Cut, Gone, HostKeyChanged, NotAllowed, Unreachable
+from bkcore.errors import BkError, ConfigError, Cut, Gone, HostKeyChanged, NotAllowed, ProgramMissing, Unreachable
 from bkcore.ssh import Remote, failure, line
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -48,10 +48,19 @@ def test_only_type_and_base64_of_a_pinned_key_are_written(scratch: Path) -> None
 
 
 def test_the_environment_may_name_another_program(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BK_SSH", "/opt/other-ssh")
+    monkeypatch.setenv("BK_SSH", "/bin/false")
     with line(REMOTE, scratch, shared=True) as opened:
-        assert opened.command()[0] == "/opt/other-ssh"
+        assert opened.command()[0] == "/bin/false"
         assert not opened.shared
+
+
+def test_a_program_that_is_named_and_not_there_is_said_before_anything_is_tried(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BK_SSH", "/opt/other-ssh")
+    with pytest.raises(ProgramMissing, match="/opt/other-ssh is not installed") as caught, line(REMOTE, scratch):
+        pass
+    assert "apt-get" not in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["two words", "per%cent", "quo\"te'", "back\\slash"])
