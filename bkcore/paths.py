@@ -17,6 +17,8 @@ from bkcore.state import Role
 
 CONFIG = "bk.toml"
 VOLUME = ".volume"
+# Where the embedded ssh server of a home says that it listens, and on which port.
+SERVING = "serve.json"
 _STANDARD = (Path("/var/backup"), Path("/data/backup"))
 _STANDARD_USERS = ("backupclient", "backupsrv")
 

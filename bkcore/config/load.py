@@ -52,7 +52,7 @@ def load_client(path: Path, modules: Modules) -> ClientConfig:
 
 def load_server(path: Path) -> ServerConfig:
     """A server's bk.toml. ConfigError names every fault at once."""
-    return _load(str(path), read_file(path), ServerConfig)
+    return parse_table(str(path), read_file(path), ServerConfig)
 
 
 def load_record(path: Path) -> ClientRecord:
@@ -62,7 +62,7 @@ def load_record(path: Path) -> ClientRecord:
 
 def parse_record(name: str, data: bytes) -> ClientRecord:
     """The bytes of a clients/<client>.toml; name: what its faults call the file. ConfigError as above."""
-    return _load(name, data, ClientRecord)
+    return parse_table(name, data, ClientRecord)
 
 
 def faults_of_client(data: bytes, file: str, modules: Modules) -> "list[Fault]":
@@ -124,7 +124,8 @@ def refuse_faults(value: object) -> None:
             refuse_faults(below)
 
 
-def _load(name: str, data: bytes, kind: type[T]) -> T:
+def parse_table(name: str, data: bytes, kind: type[T]) -> T:
+    """The bytes of a file that is one table of that kind; name: what its faults call it. ConfigError names them all."""
     try:
         value = decode(_table(data), kind)
         refuse_faults(value)

@@ -4,6 +4,8 @@ The managed block stands first, because sshd takes the first line that has the k
 added by hand below it gives nothing more. Lines added by hand stay as they are.
 """
 
+import binascii
+import hashlib
 import re
 import shlex
 import sys
@@ -41,6 +43,12 @@ class PublicKey:
     def line(self) -> str:
         """The key without its comment, as configurations carry it."""
         return f"{self.kind} {self.blob}"
+
+    @property
+    def fingerprint(self) -> str:
+        """As ssh and ssh-keygen -l show it: "SHA256:…"."""
+        digest = hashlib.sha256(binascii.a2b_base64(self.blob)).digest()
+        return "SHA256:" + binascii.b2a_base64(digest, newline=False).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ was asked for in SSH_ORIGINAL_COMMAND, and carries bytes. What a key may do is d
 from collections.abc import Callable
 from pathlib import Path
 
-STATE = "serve.json"
+from bkcore.paths import SERVING
+
+STATE = SERVING
 
 
 def serve(home: Path, address: str, port: int, ready: Callable[[int], None] = lambda _: None) -> None:

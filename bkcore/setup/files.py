@@ -3,10 +3,12 @@
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from bkcore import durable
 from bkcore.config import Mail, Schedule
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -116,6 +118,15 @@ def put_table(text: str, path: tuple[str, ...], values: Mapping[str, Any]) -> st
 def put_value(text: str, key: str, value: str) -> str:
     """A configuration in which an empty top-level key has a value; one that has one already keeps it."""
     return re.sub(rf'(?m)\A((?:(?!^\[).*\n)*?){re.escape(key)} = ""$', lambda found: found[1] + _pair(key, value), text)
+
+
+def put(path: Path, data: bytes, mode: int = 0o600) -> bool:
+    """Write a file if it is not like that already. Whether it was not."""
+    if path.exists() and path.read_bytes() == data:
+        return False
+    durable.make_folder(path.parent)
+    durable.replace(path, data, mode=mode)
+    return True
 
 
 def script(*arguments: str, module: str = "bkcore.cli") -> str:

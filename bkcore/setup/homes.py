@@ -5,41 +5,31 @@ Everything can be repeated: what is there already stays as it is. As root the fi
 
 import secrets
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from bkcore import durable
-from bkcore.config import Mail, Schedule, ServerLink, role_of
-from bkcore.config.load import decode
-from bkcore.controlline.server import create_repository
-from bkcore.errors import BkError, Refused, UsageError
-from bkcore.gate.access import CONF, KEYDIR, Right, access_of
-from bkcore.gate.gitosis import parse_access
-from bkcore.gate.keys import HOST_KEY, KEY, PublicKey, make_pair
-from bkcore.gate.regenerate import write_client_keys, write_server_keys
+from bkcore.config import Mail, Schedule, role_of
+from bkcore.config.client import name_faults
+from bkcore.errors import Refused, UsageError
+from bkcore.gate.access import CONF
+from bkcore.gate.keys import KEY
+from bkcore.modules import MODULES
 from bkcore.paths import VOLUME, ClientHome, Home, ServerHome
-from bkcore.request import is_client_name, is_label
+from bkcore.request import RESERVED_LABELS, is_label
 from bkcore.safe import safe
 from bkcore.setup import files
+from bkcore.setup.admission import admit
+from bkcore.setup.identity import CLIENT_USER, SERVER_USER, Door, name_of, public_key
+from bkcore.setup.linking import link, links_of
+from bkcore.setup.pairing import answer_of, offer_of
 from bkcore.state import Role
 
-CLIENT_USER = "backupclient"
-SERVER_USER = "backupsrv"
+__all__ = ["CLIENT_USER", "SERVER_USER", "Door", "create_client_home", "create_server_home", "join", "links_of"]
 
 _BOTH = ("log", "tmp", "jobs", "mail", "modules", ".ssh", "scripts")
 _CLIENT_FOLDERS = ("requests", "outbox", "bases", "control", *_BOTH)
 _SERVER_FOLDERS = ("TODO", "repositories", "data", "access/keydir", "access/clients", "scripts/hooks", *_BOTH)
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where the other end dials this one. host_keys: "type base64"; empty means the home's own host key."""
-
-    address: str
-    port: int
-    user: str
-    host_keys: tuple[str, ...] = ()
 
 
 def create_client_home(
@@ -49,36 +39,54 @@ def create_client_home(
 
     UsageError for an impossible name, Refused when the folder is the home of something else.
     """
-    if not is_client_name(name):
-        raise UsageError(f"{safe(name)} cannot be a client's name", hint="use a-z, 0-9, . and -")
+    check_name(Role.CLIENT, name)
     home = ClientHome(root.absolute())
+    is_set_up = _is_set_up(home, Role.CLIENT, name)
     _make_folders(home, _CLIENT_FOLDERS)
-    if not _is_set_up(home, Role.CLIENT, name):
+    if not is_set_up:
         volume = _volume(home.root)
         text = files.client_config(name, volume, mail or Mail(), schedule or Schedule(), sources)
         _write_config(home, text)
-    make_pair(home.ssh / KEY, f"{CLIENT_USER}@{name}")
-    _write_commands(home, files.CLIENT_COMMANDS, ())
+    public_key(home)
+    _write_commands(home)
     return home
 
 
 def create_server_home(root: Path, name: str, *, mail: Mail | None = None, tables: str = "") -> ServerHome:
     """The home of a server of that name. tables: TOML to be added to its configuration. Errors as for a client."""
-    if not is_label(name):
-        raise UsageError(f"{safe(name)} cannot be a server's name", hint="use letters, digits, . _ and -")
+    check_name(Role.SERVER, name)
     home = ServerHome(root.absolute())
+    is_set_up = _is_set_up(home, Role.SERVER, name)
     _make_folders(home, _SERVER_FOLDERS)
-    if not _is_set_up(home, Role.SERVER, name):
+    if not is_set_up:
         volume = _volume(home.root)
         if not (home.data / VOLUME).exists():
             durable.create(home.data / VOLUME, f"{volume}\n".encode())
         _write_config(home, files.server_config(name, volume, mail or Mail(), tables))
     if not (home.access / CONF).exists():
         durable.create(home.access / CONF, files.GITOSIS_CONF.encode())
-    make_pair(home.ssh / KEY, f"{SERVER_USER}@{name}")
-    _write_commands(home, files.SERVER_COMMANDS, files.HOOKS)
-    _put(home.root / "scripts" / "bkdb", files.script(module="bkcore.cli.db"), mode=0o700)
+    public_key(home)
+    _write_commands(home)
     return home
+
+
+def check_name(role: Role, name: str) -> None:
+    """UsageError for a name that an end of that role cannot have."""
+    if role is Role.SERVER and (not is_label(name) or name in RESERVED_LABELS):
+        raise UsageError(f"{safe(name)} cannot be a server's name", hint="use letters, digits, . _ and -")
+    if role is Role.CLIENT and any(name_faults(name, MODULES)):
+        raise UsageError(f"{safe(name)} cannot be a client's name", hint="use a-z, 0-9, . and -")
+
+
+def is_whole(home: ClientHome | ServerHome, name: str) -> bool:
+    """Whether nothing is missing of the home of an end of that name. Refused when it is the home of another end."""
+    role, folders = (Role.CLIENT, _CLIENT_FOLDERS) if isinstance(home, ClientHome) else (Role.SERVER, _SERVER_FOLDERS)
+    is_set_up = _is_set_up(home, role, name)
+    paths = [*(home.root / folder for folder in folders), home.root / VOLUME, home.ssh / KEY, home.ssh / f"{KEY}.pub"]
+    if isinstance(home, ServerHome):
+        paths += [home.data / VOLUME, home.access / CONF]
+    same = (path.exists() and path.read_bytes() == text for path, text in _commands(home).items())
+    return is_set_up and all(path.exists() for path in paths) and all(same)
 
 
 def join(
@@ -94,64 +102,9 @@ def join(
 
     quota: a size as configurations write it, "" for none. dialled_from: addresses the server's key may be used from.
     """
-    client_name, server_name = _name(client), _name(server)
-    _admit(server, client_name, client, client_door, quota)
-    for folder in (client.pool(server_name), client.outbox(server_name), client.bases(server_name)):
-        durable.make_folder(folder)
-    link = {
-        "url": f"ssh://{server_door.user}@{_host(server_door)}/{client_name}.git",
-        "host-keys": list(server_door.host_keys or _own_host_keys(server)),
-        "data-key": _public(server),
-        "from": list(dialled_from),
-    }
-    _write_link(client, server_name, link)
-
-
-def links_of(home: ClientHome) -> dict[str, ServerLink]:
-    """The servers of a client's configuration, read without its sources."""
-    tables = tomllib.loads(home.config.read_text(encoding="utf-8")).get("server", {})
-    return {name: decode(values, ServerLink) for name, values in tables.items()}
-
-
-def _admit(server: ServerHome, name: str, client: ClientHome, door: Door, quota: str) -> None:
-    member = f"{CLIENT_USER}@{name}"
-    record = {
-        "format": 1,
-        "address": door.address,
-        "port": door.port,
-        "user": door.user,
-        "host-keys": list(door.host_keys or _own_host_keys(client)),
-        "quota": quota,
-    }
-    text = "\n".join(files.table((), record).splitlines()[1:]) + "\n"
-    _put(server.record(name), text)
-    _put(server.access / KEYDIR / f"{member}.pub", f"{_public(client)}\n")
-    _grant(server, member, name)
-    write_server_keys(server)
-    create_repository(server.repository(name), server.root / "scripts" / "hooks")
-    durable.make_folder(server.pool(name))
-    for method in ("sftp", "rsync", "git"):
-        durable.make_folder(server.client_data(name) / method)
-
-
-def _grant(server: ServerHome, member: str, name: str) -> None:
-    if access_of(server.root).repository(member, name, Right.WRITE) is not None:
-        return
-    conf = server.access / CONF
-    text = conf.read_text(encoding="utf-8").rstrip("\n")
-    text += f"\n\n[group {name}]\nwritable = {name}\nmembers = {member}\n"
-    if parse_access(text).repository(member, name, Right.WRITE) is None:
-        raise BkError(f"{conf} is not in the form that can be added to", hint=f"give {member} write access to {name}")
-    durable.replace(conf, text.encode())
-
-
-def _write_link(client: ClientHome, server_name: str, link: Mapping[str, object]) -> None:
-    text = client.config.read_text(encoding="utf-8")
-    text = files.put_table(text, ("server", server_name), link)
-    text = files.put_value(text, "default-server", server_name)
-    tomllib.loads(text)
-    _put(client.config, text)
-    write_client_keys(client, links_of(client))
+    offer = offer_of(client, client_door)
+    admit(server, offer, {"quota": quota} if quota else {})
+    link(client, answer_of(server, server_door, offer), dialled_from)
 
 
 def _make_folders(home: Home, folders: Sequence[str]) -> None:
@@ -163,13 +116,9 @@ def _is_set_up(home: Home, role: Role, name: str) -> bool:
     """Whether the home has its configuration already. Refused when that is of another end."""
     if not home.config.exists():
         return False
-    if role_of(home.config) is not role or _name(home) != name:
+    if role_of(home.config) is not role or name_of(home) != name:
         raise Refused(f"{safe(str(home.root))} is the home of another end", hint="name another folder")
     return True
-
-
-def _name(home: Home) -> str:
-    return str(tomllib.loads(home.config.read_text(encoding="utf-8"))["name"])
 
 
 def _volume(root: Path) -> str:
@@ -185,29 +134,18 @@ def _write_config(home: Home, text: str) -> None:
     durable.create(home.config, text.encode())
 
 
-def _write_commands(home: Home, commands: Sequence[str], hooks: Sequence[str]) -> None:
-    for name in commands:
-        _put(home.root / "scripts" / name, files.script(name), mode=0o700)
-    for name in hooks:
-        _put(home.root / "scripts" / "hooks" / name, files.script("hook", name), mode=0o700)
+def _commands(home: ClientHome | ServerHome) -> dict[Path, bytes]:
+    """The commands and hooks of a home, which start the installation that set it up last."""
+    scripts = home.root / "scripts"
+    if isinstance(home, ClientHome):
+        return {scripts / name: files.script(name).encode() for name in files.CLIENT_COMMANDS}
+    return {
+        **{scripts / name: files.script(name).encode() for name in files.SERVER_COMMANDS},
+        **{scripts / "hooks" / name: files.script("hook", name).encode() for name in files.HOOKS},
+        scripts / "bkdb": files.script(module="bkcore.cli.db").encode(),
+    }
 
 
-def _own_host_keys(home: Home) -> tuple[str, ...]:
-    return (make_pair(home.ssh / HOST_KEY, f"host of {_name(home)}").line,)
-
-
-def _public(home: Home) -> str:
-    key: PublicKey = make_pair(home.ssh / KEY, "")
-    return f"{key.line} {key.comment}".rstrip()
-
-
-def _host(door: Door) -> str:
-    address = f"[{door.address}]" if ":" in door.address else door.address
-    return f"{address}:{door.port}"
-
-
-def _put(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a file if it is not like that already."""
-    data = text.encode()
-    if not path.exists() or path.read_bytes() != data:
-        durable.replace(path, data, mode=mode)
+def _write_commands(home: ClientHome | ServerHome) -> None:
+    for path, text in _commands(home).items():
+        files.put(path, text, mode=0o700)

@@ -87,6 +87,8 @@ ADDED = {
     "db verify": "--node",
     "db export": "--node",
     "tick": "--wait",  # of the tick that a push starts: the housekeeping of another one must not swallow it
+    "init": "--own",  # a home for oneself, though one is root: as root without it there are users, sshd and cron too
+    "pair": "--address --port --user --host-key-file",  # what `client add` says by the same words
     "demo": "--tethered",  # of the console, whose child it is
     "job run": "--lock",  # what a detached job's process is started as
     "gate server": "--member",  # of the lines in authorized_keys

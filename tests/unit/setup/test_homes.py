@@ -11,7 +11,7 @@ from fakes.world import Pair
 
 from bkcore.config import Duration, Mail, Schedule, load_client, load_record, load_server
 from bkcore.controlline.server import tip_of
-from bkcore.errors import BkError, Refused, UsageError
+from bkcore.errors import Refused, UsageError
 from bkcore.gate.access import Right, access_of
 from bkcore.gate.keys import parse_lines
 from bkcore.paths import ClientHome, ServerHome, open_home, require_volume
@@ -133,14 +133,13 @@ def test_one_server_takes_several_clients_and_one_client_several_servers(tmp_pat
     assert len(list(parse_lines((one.ssh / "authorized_keys").read_text()))) == 2
 
 
-def test_a_gitosis_conf_in_another_form_is_not_broken_by_adding_to_it(client: ClientHome, server: ServerHome) -> None:
+def test_a_gitosis_conf_is_added_to_in_its_own_form(client: ClientHome, server: ServerHome) -> None:
     conf = server.access / "gitosis.conf"
     conf.write_text("@gitosis-admin = alice\nrepo gitosis-admin\n\tRW+ = @gitosis-admin\n")
-    with pytest.raises(BkError):
-        join(client, server, client_door=HERE, server_door=THERE)
-    assert "alice" in conf.read_text()
-    conf.write_text(conf.read_text() + "repo web1\n\tRW+ = backupclient@web1\n")
     join(client, server, client_door=HERE, server_door=THERE)
+    assert conf.read_text().endswith("RW+ = @gitosis-admin\n\nrepo web1\n\tRW+ = backupclient@web1\n")
+    assert access_of(server.root).repository("backupclient@web1", "web1", Right.WRITE) == "web1"
+    assert access_of(server.root).administrators() == {"alice"}
 
 
 def test_a_command_of_a_home_needs_neither_path_nor_working_folder(server: ServerHome) -> None:
