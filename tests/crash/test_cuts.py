@@ -151,15 +151,15 @@ def overtaken(walk: Walk) -> None:
 # How many durable steps each way has at least: fewer would mean that some are not seen any more.
 LEAST: dict[Way, int] = {
     database: 150,
-    directory: 128,
-    repository: 64,
-    retried: 40,
+    directory: 126,
+    repository: 58,
+    retried: 32,
     cancelled: 44,
-    in_need: 104,
+    in_need: 99,
     superseded: 73,
     refused: 39,
-    revived: 82,
-    overtaken: 30,
+    revived: 54,
+    overtaken: 21,
 }
 
 
