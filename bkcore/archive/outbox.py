@@ -5,8 +5,8 @@ ids of all frames, for the time when the server has them; it is not fetched).
 """
 
 import contextlib
-from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bkcore.archive import bases, manifest, members
@@ -15,8 +15,8 @@ from bkcore.archive.frames import Compressor, Cutter, Packed, Params, Ref, Strea
 from bkcore.archive.manifest import Frames, PackClaim, Short
 from bkcore.archive.pack import PackWriter, smallest
 from bkcore.durable import write_synced
-from bkcore.errors import BkError, NoSpace
-from bkcore.flow import Notes, Progress, Stop, Stream, check_stop
+from bkcore.errors import BkError, NoSpace, Stopped
+from bkcore.flow import Never, Notes, Progress, Stop, Stream, check_stop
 from bkcore.safe import safe
 
 MANIFEST = "manifest"
@@ -24,6 +24,19 @@ BASE = "base"
 
 # Plain bytes that are compressed as one job.
 _JOB = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one server is to fetch. folder: where it is laid; it exists and is empty.
+
+    known: ids of frames that need not be sent there. limit: bytes that it may take. stop: ends this delivery alone.
+    """
+
+    folder: Path
+    known: Container[bytes]
+    limit: int
+    stop: Stop = field(default_factory=Never)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +65,56 @@ def write_archive(
     stop: Stop,
     params: Params | None = None,
 ) -> Prepared:
-    """Read the stream to its end and lay it into folder, which exists and is empty. Closes the stream.
+    """One delivery of a stream, as write_archives makes it. SourceFailed, NoSpace, Stopped."""
+    (done,) = write_archives(stream, [Delivery(folder, known, limit)], tell=tell, stop=stop, params=params)
+    if isinstance(done, BkError):
+        raise done
+    return done
 
-    known: ids of frames that need not be sent. limit: bytes that the outbox may take. tell: bytes of the stream read so
-    far. Every file is synced; the folder's own names are the caller's to make durable. The same stream gives the same
-    root. SourceFailed, NoSpace, Stopped; the folder then holds half an archive.
+
+def write_archives(
+    stream: Stream, deliveries: Sequence[Delivery], *, tell: Progress, stop: Stop, params: Params | None = None
+) -> list[Prepared | BkError]:
+    """Read the stream to its end, once, and lay it out for each delivery. Closes the stream.
+
+    tell: bytes of the stream read so far. Every file is synced; the folders' own names are the caller's to make
+    durable. The same stream gives the same root. A delivery that has no room (NoSpace) or is stopped (Stopped) has that
+    as its result, and does not end the others. SourceFailed, Stopped, and the last delivery's own error; the folders
+    then hold half an archive.
     """
+    lanes = [_Lane(delivery) for delivery in deliveries]
+    known = _KnownToAll([delivery.known for delivery in deliveries])
     work = _Preparation(stream, known, params or Params.for_size(stream.size_hint), tell, stop)
-    packs = _Packs(folder, limit)
     try:
         for batch in ordered(work.batches(), Compressor, Compressor.pack):
-            for frame, data in batch:
-                packs.add(frame, data)
-        packs.close()
+            for lane in lanes:
+                lane.take(batch)
+            _require_one(lanes)
+        for lane in lanes:
+            lane.close()
     except BaseException:
-        packs.abort()
+        for lane in lanes:
+            lane.abort()
         with contextlib.suppress(BkError):  # that what was ended in the middle did not end well is no news
             work.close()
         raise
-    return _finish(work, packs, folder)
+    return [lane.failed or _finish(work, lane) for lane in lanes]
+
+
+def _require_one(lanes: Sequence["_Lane"]) -> None:
+    failed = [lane.failed for lane in lanes if lane.failed is not None]
+    if len(failed) == len(lanes):
+        raise failed[-1]
+
+
+class _KnownToAll:
+    """The frames that nobody needs."""
+
+    def __init__(self, known: Sequence[Container[bytes]]) -> None:
+        self._known = known
+
+    def __contains__(self, frame: object) -> bool:
+        return all(frame in known for known in self._known)
 
 
 class _Preparation:
@@ -148,26 +192,32 @@ class _Preparation:
                     yield name, plain
 
 
-class _Packs:
-    """The packs of one delivery; a new one is begun when one is full."""
+class _Lane:
+    """The packs of one delivery; a new one is begun when one is full. failed: why it was given up."""
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        self._folder = folder
-        self._limit = limit
+    def __init__(self, delivery: Delivery) -> None:
+        self.folder = delivery.folder
+        self._delivery = delivery
         self._open: PackWriter | None = None
         self.done: list[PackClaim] = []
         self.size = 0
+        self.failed: BkError | None = None
 
-    def add(self, frame: Packed, data: bytes) -> None:
-        if self._open is None:
-            self._open = PackWriter(self._folder / pack_name(len(self.done)))
-        self._open.add(frame, data)
-        if self.size + self._open.size + smallest(self._open.frames) > self._limit:
-            raise NoSpace(f"the archive is larger than the {self._limit} bytes that its outbox may take")
-        if self._open.full:
-            self.close()
+    def take(self, batch: Iterable[tuple[Packed, bytes]]) -> None:
+        """Add what the server has not. An error of this delivery alone ends it alone."""
+        if self.failed is not None:
+            return
+        try:
+            check_stop(self._delivery.stop)
+            for frame, data in batch:
+                if frame.id not in self._delivery.known:
+                    self._add(frame, data)
+        except (NoSpace, Stopped) as error:
+            self.abort()
+            self.failed = error
 
     def close(self) -> None:
+        """The last pack is whole."""
         if self._open is not None:
             size, footer = self._open.close()
             self.done.append(PackClaim(size, footer.hex()))
@@ -175,11 +225,22 @@ class _Packs:
             self._open = None
 
     def abort(self) -> None:
+        """Let go of the pack that is being written."""
         if self._open is not None:
             self._open.abort()
+            self._open = None
+
+    def _add(self, frame: Packed, data: bytes) -> None:
+        if self._open is None:
+            self._open = PackWriter(self.folder / pack_name(len(self.done)))
+        self._open.add(frame, data)
+        if self.size + self._open.size + smallest(self._open.frames) > self._delivery.limit:
+            raise NoSpace(f"the archive is larger than the {self._delivery.limit} bytes that its outbox may take")
+        if self._open.full:
+            self.close()
 
 
-def _finish(work: _Preparation, packs: _Packs, folder: Path) -> Prepared:
+def _finish(work: _Preparation, lane: _Lane) -> Prepared:
     short = Short(
         params=work.params,
         inner=work.inner,
@@ -187,10 +248,10 @@ def _finish(work: _Preparation, packs: _Packs, folder: Path) -> Prepared:
         stream_sha256=work.stream_sha256,
         manifest=manifest.hex_refs(work.manifest),
         members=manifest.hex_refs(work.members),
-        packs=tuple(packs.done),
+        packs=tuple(lane.done),
         unread=work.notes.unread,
         notes=tuple(safe(note, manifest.LONGEST_NOTE) for note in work.notes.lines[: manifest.MOST_NOTES]),
     )
-    write_synced(folder / BASE, bases.encode(work.seen))
-    write_synced(folder / MANIFEST, manifest.encode(short))
-    return Prepared(work.whole().root, short.size, short.stream_sha256, packs.size, work.notes)
+    write_synced(lane.folder / BASE, bases.encode(work.seen))
+    write_synced(lane.folder / MANIFEST, manifest.encode(short))
+    return Prepared(work.whole().root, short.size, short.stream_sha256, lane.size, work.notes)

@@ -43,12 +43,14 @@ def _error(seen: "Seen") -> BkError | None:
     """Why a request is not stored, None if it is."""
     hint = f"bkcore show {seen.id}"
     if seen.receipt is None or seen.receipt.state in (Answer.NEED, Answer.SUPERSEDED):
-        text = f"{seen.source} has no final answer yet: {seen.state or 'it moves'}; it goes on by itself"
+        text = (
+            f"{seen.source} has no final answer of {seen.server} yet: {seen.state or 'it moves'}; it goes on by itself"
+        )
         return Unconfirmed(f"{text} ({seen.text})" if seen.text else text, hint=hint)
     if seen.receipt.state is Answer.STORED:
         return None
     kind = Refused if seen.receipt.state is Answer.REFUSED else BkError
-    return kind(f"{seen.source}: {seen.receipt.state}: {seen.receipt.text}", hint=hint)
+    return kind(f"{seen.source} with {seen.server}: {seen.receipt.state}: {seen.receipt.text}", hint=hint)
 
 
 def _is_partial(seen: "Seen") -> bool:
@@ -58,14 +60,17 @@ def _is_partial(seen: "Seen") -> bool:
 def _line(seen: "Seen") -> str:
     stored = seen.receipt.stored if seen.receipt is not None else None
     if stored is None:
-        return safe(f"{seen.id} {seen.source} {seen.state}")
+        return safe(f"{seen.id} {seen.source} with {seen.server} {seen.state}")
     partial = f", partial: {stored.partial} could not be read" if stored.partial else ""
-    return safe(f"{seen.id} {seen.source} {seen.state}: {stored.size} bytes, {stored.new_bytes} new{partial}")
+    return safe(
+        f"{seen.id} {seen.source} with {seen.server} {seen.state}: {stored.size} bytes, {stored.new_bytes} new{partial}"
+    )
 
 
 def _plain(seen: "Seen") -> dict[str, object]:
     stored = seen.receipt.stored if seen.receipt is not None else None
     return {
+        "server": seen.server,
         "id": seen.id,
         "asked": seen.asked,
         "source": seen.source,

@@ -1,49 +1,47 @@
-"""Preparing a wish: the source's data into the outbox, whole and durable, before the request is offered."""
+"""Preparing wishes: the source's data into the outbox, whole and durable, before the request is offered.
 
-import os
-import shlex
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+Wishes of one source for several servers are prepared in one run: its data is read and cut once for all of them.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from bkcore import durable, journal, process
-from bkcore.errors import BkError, Gone, SourceFailed, Stalled, Stopped
-from bkcore.flow import Notes
-from bkcore.gauge import Gauge
-from bkcore.modules import MODULES, Source, Workspace, sources_of
-from bkcore.request import ArchiveClaim, Request, Wish, decode, encode
+from bkcore import journal
+from bkcore.errors import BkError, Stopped
+from bkcore.request import Wish, decode
 from bkcore.safe import safe
-from bkcore.spool import Claim, Item, due
-from bkcore.state import Answer, Letter, Method
-from bkcore.tick.ends import REQUEST, ClientEnd, scratch, trouble
-
-_HOOK_SECONDS = 3600.0
+from bkcore.spool import Claim, Item, Pool, due
+from bkcore.state import Answer, Letter
+from bkcore.tick.ends import ClientEnd, trouble
+from bkcore.tick.outboxes import Place, fill
 
 
 @dataclass(frozen=True, slots=True)
-class _Bounds:
-    """A Stop that ends work which takes longer than it may, or that a person took back."""
+class _Held:
+    """A wish in hand, and for which server it is."""
 
-    ends: float
-    mark: Path
-
-    def is_set(self) -> bool:
-        if self.ends and time.monotonic() > self.ends:
-            raise Stalled("preparing took longer than the source's timeout")
-        return self.mark.exists()
+    server: str
+    pool: Pool
+    claim: Claim
+    log: journal.StepLog
 
 
 def prepare_next(end: ClientEnd) -> bool:
-    """Prepare one wish that is due, of any server; persons' wishes first. False when there is none."""
-    for server, item in _waiting(end):
+    """Prepare one wish that is due, of any server, and with it those of the same source; persons' wishes first.
+
+    False when there is none.
+    """
+    waiting = _waiting(end)
+    for server, item in waiting:
         claim = end.pool(server).claim(item)
         if claim is not None:
+            held = [_hold(end, server, claim)]
             try:
-                _work(end, server, claim)
+                held += _claim_others(end, server, item, waiting)
+                _work(end, held)
             finally:
-                claim.release()
+                for each in held:
+                    each.claim.release()
             return True
     return False
 
@@ -67,132 +65,62 @@ def _rank(item: Item) -> int:
         return 1
 
 
-def _work(end: ClientEnd, server: str, claim: Claim) -> None:
-    """One try. Any failure is written down and tried again, until it was answered too often."""
-    pool = end.pool(server)
-    attempts = pool.attempts(claim.id).begun(end.clock())
-    pool.note_attempts(claim.id, attempts)
-    log = journal.StepLog(end.home.root, claim.id)
-    log.step(f"prepare, try {attempts.count}")
+def _hold(end: ClientEnd, server: str, claim: Claim) -> _Held:
+    return _Held(server, end.pool(server), claim, journal.StepLog(end.home.root, claim.id))
+
+
+def _claim_others(end: ClientEnd, server: str, item: Item, waiting: Sequence[tuple[str, Item]]) -> list[_Held]:
+    """The first wish of each other server for the same source, as far as they can be had."""
+    firsts: dict[str, Item] = {}
+    for other, wish in waiting:
+        if other != server and wish.key == item.key:
+            firsts.setdefault(other, wish)
+    claims = ((other, end.pool(other).claim(wish)) for other, wish in firsts.items())
+    return [_hold(end, other, claim) for other, claim in claims if claim is not None]
+
+
+def _work(end: ClientEnd, held: Sequence[_Held]) -> None:
+    """One try of all of them."""
+    for each in held:
+        attempts = each.pool.attempts(each.claim.id).begun(end.clock())
+        each.pool.note_attempts(each.claim.id, attempts)
+        each.log.step(f"prepare, try {attempts.count}")
+    failed = _prepare(end, held)
+    for each in held:
+        _settle(end, each, failed.get(each.claim.id))
+
+
+def _prepare(end: ClientEnd, held: Sequence[_Held]) -> dict[str, BkError | OSError]:
+    """What each lacks is laid into its outbox. The errors of those that failed, by id."""
+    missing = [each for each in held if not end.outbox(each.server, each.claim.id).exists()]
+    failed: dict[str, BkError | OSError] = {}
+    places = []
+    for each in missing:
+        try:
+            places.append(Place(end, each.server, decode(each.claim.body, Wish), each.log))
+        except (BkError, OSError) as error:
+            failed[each.claim.id] = error
     try:
-        if not end.outbox(server, claim.id).exists():
-            _prepare(end, server, claim, log)
-        claim.send()
-        journal.write(end.home.root, "prepared", id=claim.id, server=server)
-        return
-    except Stopped as error:
-        answer, failed = Answer.CANCELLED, trouble(error)
+        return failed | fill(end, places) if places else failed
     except (BkError, OSError) as error:
+        return failed | {place.wish.id: error for place in places}
+
+
+def _settle(end: ClientEnd, held: _Held, error: BkError | OSError | None) -> None:
+    """Offered from now on; or what failed is written down and tried again, until it was answered too often."""
+    claim = held.claim
+    if error is None:
+        claim.send()
+        journal.write(end.home.root, "prepared", id=claim.id, server=held.server)
+        return
+    answer = Answer.CANCELLED if isinstance(error, Stopped) else Answer.FAILED
+    if answer is Answer.FAILED:
         end.faults.note(error)
-        answer, failed = Answer.FAILED, trouble(error)
-    attempts = attempts.failed(failed, safe(failed.text, 300), end.clock(), end.retry)
-    log.step(f"failed: {failed.text}")
+    failed = trouble(error)
+    attempts = held.pool.attempts(claim.id).failed(failed, safe(failed.text, 300), end.clock(), end.retry)
+    held.log.step(f"failed: {failed.text}")
     journal.write(end.home.root, "prepare failed", id=claim.id, code=failed.code, text=failed.text)
     if answer is Answer.CANCELLED or attempts.exhausted:
         claim.finish(end.own_receipt(claim.id, answer, failed.code, failed.text))
     else:
         claim.retry(attempts)
-
-
-def _prepare(end: ClientEnd, server: str, claim: Claim, log: journal.StepLog) -> None:
-    wish = decode(claim.body, Wish)
-    source = _source_of(end, wish)
-    staged = end.home.outbox(server) / f".new-{claim.id}"
-    durable.remove_tree(staged)
-    durable.make_folder(staged)
-    try:
-        archive, notes = _archive(end, server, wish, source, staged, log)
-        for line in notes.lines:
-            log(line.encode() + b"\n")
-        durable.write_synced(staged / REQUEST, encode(_request(end, wish, source, archive)))
-        durable.sync_folder(staged)
-    except BaseException:
-        durable.remove_tree(staged)
-        raise
-    durable.move(staged, end.outbox(server, claim.id))
-
-
-def _source_of(end: ClientEnd, wish: Wish) -> Source:
-    for source in sources_of(end.config):
-        if (source.module, source.path) == (wish.module, wish.raw_path):
-            return source
-    raise Gone(f"no source of the configuration has the module {wish.module} and that path any more")
-
-
-def _archive(
-    end: ClientEnd, server: str, wish: Wish, source: Source, staged: Path, log: journal.StepLog
-) -> tuple[ArchiveClaim | None, Notes]:
-    from bkcore.archive.bases import load_base
-    from bkcore.archive.outbox import write_archive
-
-    timeout = source.options.timeout
-    gauge = Gauge(end.pool(server).progress_file(wish.id))
-    stop = _Bounds(time.monotonic() + timeout if timeout else 0.0, end.pool(server).cancel_mark(wish.id))
-    with scratch(end.home.tmp) as folder, _hooks(source, stop, log):
-        try:
-            work = Workspace(folder, stop, log, source.options.nice)
-            stream = MODULES[source.module].prepare(source, work)
-            if stream is None:
-                return None, Notes()
-            known = frozenset() if wish.full else load_base(end.base(server, wish))
-            room = end.config.outbox_limit - _used(end.home.outbox(server))
-            done = write_archive(stream, staged, known, limit=max(room, 0), tell=gauge, stop=stop)
-        finally:
-            gauge.remove()
-    return ArchiveClaim(root=done.root, size=done.size, stream_sha256=done.stream_sha256), done.notes
-
-
-@contextmanager
-def _hooks(source: Source, stop: _Bounds, log: journal.StepLog) -> Iterator[None]:
-    """The programs before and after. Those after run also when the work or one before failed, and never hide why."""
-    options = source.options
-    try:
-        for command in options.before:
-            _run_hook(command, options.nice, log, {}, stopped=stop.is_set)
-        yield
-    except BaseException:
-        for command in options.after:
-            with suppress(BkError):
-                _run_hook(command, options.nice, log, {"BK_RESULT": "failed"})
-        raise
-    for command in options.after:
-        _run_hook(command, options.nice, log, {"BK_RESULT": "ok"})
-
-
-def _run_hook(
-    command: str,
-    nice: int,
-    log: journal.StepLog,
-    env: Mapping[str, str],
-    *,
-    stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    argv = process.niced(shlex.split(command), nice)
-    done = process.run(argv, env=env, total=_HOOK_SECONDS, stopped=stopped)
-    log(done.out + done.err)
-    if done.status != 0:
-        log.step(f"the hook {command} ended with {done.status}")
-        raise SourceFailed(f"the hook {command} ended with {done.status}")
-
-
-def _request(end: ClientEnd, wish: Wish, source: Source, archive: ArchiveClaim | None) -> Request:
-    return Request(
-        id=wish.id,
-        source=source.label,
-        module=wish.module,
-        method=source.method,
-        created=wish.created,
-        url=f"{source.method.value}://{end.config.name}/{wish.id if source.method is Method.SFTP else source.label}",
-        origin=wish.origin,
-        note=wish.note,
-        full=wish.full,
-        hold=wish.hold,
-        retry_of=wish.retry_of,
-        archive=archive,
-        path=wish.path,
-        path_b64=wish.path_b64,
-    )
-
-
-def _used(folder: Path) -> int:
-    return sum(os.lstat(os.path.join(parent, name)).st_size for parent, _, names in os.walk(folder) for name in names)

@@ -29,6 +29,7 @@ class Seen:
     receipt: the final one, None when there was none in time. state, text: where it stands then, and why.
     """
 
+    server: str
     asked: str
     id: str
     source: str
@@ -102,7 +103,8 @@ class _Watched:
     def seen(self) -> list[Seen]:
         """Where each of them stands."""
         rows = {row.id: row for row in _rows(self._pool, self._items().values())}
-        return [_seen(asked, request, rows.get(request)) for asked, request in self._now.items()]
+        server = self._pool.folder.name
+        return [_seen(server, asked, request, rows.get(request)) for asked, request in self._now.items()]
 
     def _items(self) -> dict[str, Item]:
         wanted = set(self._now.values())
@@ -138,7 +140,8 @@ def _rows(pool: Pool, items: Iterable[Item]) -> Iterator[Row]:
             continue
 
 
-def _seen(asked: str, request: str, row: Row | None) -> Seen:
+def _seen(server: str, asked: str, request: str, row: Row | None) -> Seen:
     if row is None:
-        return Seen(asked, request, "", "", "", None)
-    return Seen(asked, request, row.source, row.state, row.text, row.receipt if row.letter in _ENDED else None)
+        return Seen(server, asked, request, "", "", "", None)
+    receipt = row.receipt if row.letter in _ENDED else None
+    return Seen(server, asked, request, row.source, row.state, row.text, receipt)

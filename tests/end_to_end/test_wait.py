@@ -40,8 +40,8 @@ def test_it_ends_when_every_source_is_stored_and_says_what_is_new(pair: Pair, do
     entries = {entry.source: entry for entry in Entries(pair.server.client_data("web1")).all()}
     assert set(entries) == {"project", "tree", "db"}
     for line in done.stdout.splitlines():
-        request, source, state = line.split()[:3]
-        assert (request, state) == (entries[source].id, "stored:")
+        request, source, _, server, state = line.split()[:5]
+        assert (request, server, state) == (entries[source].id, "main", "stored:")
     # A look for receipts is no push: only what began or ended to be offered is.
     assert sum("receive-pack" in call.command for call in door.calls) <= 1 + len(entries)
     assert "db with main: to send" in done.stderr or "db with main: stored" in done.stderr
@@ -72,7 +72,7 @@ def test_a_server_that_does_not_answer_in_time_leaves_it_unconfirmed_and_it_goes
     door.shut(SERVER_PORT)
     late = backup(pair, "sqlite", "--wait", "--timeout", "1s")
     assert late.returncode == 8
-    assert "db has no final answer yet" in late.stderr
+    assert "db has no final answer of main yet" in late.stderr
     assert "bkcore show " in late.stderr
     assert waiting(pair) == [late.stdout.split()[0]]
     door.open(SERVER_PORT, pair.server.root)

@@ -9,8 +9,8 @@ from fakes.streams import MemoryStream, file, folder, noise, prepare, symlink
 
 from bkcore.archive import bases, manifest, outbox
 from bkcore.archive.frames import Params
-from bkcore.archive.outbox import pack_name, write_archive
-from bkcore.errors import Malformed, NoSpace, SourceFailed, Stopped
+from bkcore.archive.outbox import Delivery, Prepared, pack_name, write_archive, write_archives
+from bkcore.errors import BkError, Malformed, NoSpace, SourceFailed, Stopped
 from bkcore.flow import Kind, Member, Never, Notes
 
 MEMBERS = [folder(b"d"), file(b"d/a", noise(300_000)), file(b"d/b", b"text " * 40_000), symlink(b"d/s", b"a")]
@@ -88,6 +88,47 @@ def test_the_outbox_limit_holds(tmp_path: Path) -> None:
     assert write(MemoryStream(MEMBERS), tmp_path / "2", limit=size).new_bytes == size
     with pytest.raises(NoSpace):
         write(MemoryStream(MEMBERS), tmp_path / "3", limit=size - 1)
+
+
+def deliver(stream: MemoryStream, deliveries: list[Delivery]) -> list[Prepared | BkError]:
+    for each in deliveries:
+        each.folder.mkdir()
+    return write_archives(stream, deliveries, tell=lambda _: None, stop=Never())
+
+
+def test_one_reading_gives_each_server_what_it_would_have_got_alone(tmp_path: Path) -> None:
+    prepare(tmp_path / "old", MEMBERS[:2])
+    known = bases.load_base(tmp_path / "old" / "base")
+    now = [*MEMBERS, file(b"more", noise(50_000, seed=7))]
+    alone = [prepare(tmp_path / "a", now), prepare(tmp_path / "b", now, known)]
+    stream = MemoryStream(now)
+    places = [Delivery(tmp_path / "1", frozenset(), 1 << 30), Delivery(tmp_path / "2", known, 1 << 30)]
+    assert deliver(stream, places) == alone
+    assert stream.closed == 1
+    for one, other in (("a", "1"), ("b", "2")):
+        assert names(tmp_path / one) == names(tmp_path / other)
+        for name in names(tmp_path / one):
+            assert (tmp_path / one / name).read_bytes() == (tmp_path / other / name).read_bytes()
+
+
+def test_a_delivery_without_room_or_that_is_stopped_does_not_end_the_others(tmp_path: Path) -> None:
+    whole = prepare(tmp_path / "0", MEMBERS)
+    places = [
+        Delivery(tmp_path / "1", frozenset(), whole.new_bytes - 1),
+        Delivery(tmp_path / "2", frozenset(), whole.new_bytes),
+        Delivery(tmp_path / "3", frozenset(), whole.new_bytes, Stopping(0)),
+    ]
+    full, done, stopped = deliver(MemoryStream(MEMBERS), places)
+    assert isinstance(full, NoSpace)
+    assert isinstance(stopped, Stopped)
+    assert done == whole
+
+
+def test_when_no_delivery_is_left_nothing_more_is_read(tmp_path: Path) -> None:
+    stream = MemoryStream(MEMBERS)
+    with pytest.raises(NoSpace):
+        deliver(stream, [Delivery(tmp_path / "1", frozenset(), 1), Delivery(tmp_path / "2", frozenset(), 1)])
+    assert stream.closed == 1
 
 
 def test_a_source_that_fails_at_its_end_makes_no_archive(tmp_path: Path) -> None:

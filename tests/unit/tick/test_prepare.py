@@ -115,7 +115,7 @@ def test_a_preparation_that_fails_leaves_nothing_half_made(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("bkcore.archive.outbox.write_archive", fail)
+    monkeypatch.setattr("bkcore.archive.outbox.write_archives", fail)
     ends.wish("files")
     try:
         prepare_next(ends.client)
@@ -160,7 +160,7 @@ def test_no_room_in_the_outbox_is_asked_again_for_ever(ends: Ends) -> None:
 def test_what_takes_longer_than_its_timeout_has_failed(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     client = configured(ends, 'timeout = "1s"')
     clock = iter(range(0, 10_000, 10))
-    monkeypatch.setattr("bkcore.tick.prepare.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("bkcore.tick.outboxes.time.monotonic", lambda: float(next(clock)))
     identity = ends.wish("files")
     prepare_next(client)
     assert ends.pool.attempts(identity).code == "stalled"
