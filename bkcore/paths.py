@@ -19,6 +19,7 @@ CONFIG = "bk.toml"
 VOLUME = ".volume"
 # Where the embedded ssh server of a home says that it listens, and on which port.
 SERVING = "serve.json"
+_PAUSED = ".paused"
 _STANDARD = (Path("/var/backup"), Path("/data/backup"))
 _STANDARD_USERS = ("backupclient", "backupsrv")
 
@@ -80,6 +81,11 @@ class ClientHome(Home):
         """The spool of requests to one server."""
         return self.requests / server
 
+    @property
+    def paused(self) -> Path:
+        """What nobody works on for a while, one file each."""
+        return self.requests / _PAUSED
+
     def outbox(self, server: str) -> Path:
         """Prepared data, one folder a request, that only this server may read."""
         return self.root / "outbox" / server
@@ -105,6 +111,11 @@ class ServerHome(Home):
     def todo(self) -> Path:
         """The pools, one a client."""
         return self.root / "TODO"
+
+    @property
+    def paused(self) -> Path:
+        """What nobody works on for a while, one file each."""
+        return self.todo / _PAUSED
 
     @property
     def data(self) -> Path:

@@ -7,7 +7,8 @@ from pathlib import Path
 from bkcore.errors import BkError, NothingMatched
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Receipt, Request, Wish, decode
-from bkcore.spool import Attempts, Item, Pool
+from bkcore.spool import Attempts, Item, Pause, Pauses, Pool
+from bkcore.spool.pauses import CODE, load
 from bkcore.state import Answer, Letter, Role, word
 
 
@@ -37,9 +38,15 @@ def pools(home: ClientHome | ServerHome) -> list[tuple[str, Pool]]:
     return [(name, Pool(parent / name, role)) for name in found]
 
 
-def rows(home: ClientHome | ServerHome) -> list[Row]:
+def pauses(home: ClientHome | ServerHome, now: datetime) -> Pauses:
+    """What is paused at a home now."""
+    return load(home.paused, now)
+
+
+def rows(home: ClientHome | ServerHome, now: datetime) -> list[Row]:
     """Every request of a home, oldest first."""
-    found = [_row(peer, pool, item) for peer, pool in pools(home) for item in pool.items()]
+    paused = pauses(home, now)
+    found = [_row(peer, pool, item, paused) for peer, pool in pools(home) for item in pool.items()]
     return sorted((row for row in found if row is not None), key=lambda row: row.id)
 
 
@@ -52,29 +59,46 @@ def find(home: ClientHome | ServerHome, request: str) -> tuple[str, Pool, Item]:
     raise NothingMatched(f"there is no request {request} here", hint="bkcore status lists them")
 
 
-def row_of(peer: str, pool: Pool, item: Item) -> Row:
+def row_of(peer: str, pool: Pool, item: Item, paused: Pauses) -> Row:
     """Where one request stands. NothingMatched when it moves at this moment."""
-    row = _row(peer, pool, item)
+    row = _row(peer, pool, item, paused)
     if row is None:
         raise NothingMatched(f"{item.id} cannot be read", hint="it may be moving: try again")
     return row
 
 
 def state_of(role: Role, letter: Letter, receipt: Receipt | None, tried: Attempts) -> str:
-    """The word for where a request stands, all things considered."""
+    """The word for where a request stands, all things considered. tried: with a pause over it."""
+    if receipt is None and tried.code == CODE and letter in (Letter.COMPLETE, Letter.SEND):
+        return CODE
     if letter is Letter.COMPLETE and tried.code:
         return Answer.RETRYING.value
     return word(role, letter, receipt.state if receipt is not None else tried.answer)
 
 
-def _row(peer: str, pool: Pool, item: Item) -> Row | None:
+def tries_of(pool: Pool, item: Item, wish: Wish | Request, paused: Pauses) -> Attempts:
+    """What is told of the tries of a request: of one that waits and is paused, that.
+
+    What is worked on already, and what is prepared and offered, goes on.
+    """
+    tried = pool.attempts(item.id)
+    pause = pause_of(pool, wish, paused) if item.letter is Letter.COMPLETE else None
+    return pause.over(tried) if pause is not None else tried
+
+
+def pause_of(pool: Pool, wish: Wish | Request, paused: Pauses) -> Pause | None:
+    """The pause of a request's source, None when it is worked on."""
+    return paused.on(wish.client if isinstance(wish, Wish) else pool.folder.name, wish.source)
+
+
+def _row(peer: str, pool: Pool, item: Item, paused: Pauses) -> Row | None:
     try:
         receipt = pool.outcome(item).receipt if item.letter in (Letter.FINISHED, Letter.FAILED) else None
         body = item.body() if receipt is None else pool.outcome(item).raw_body
         wish = decode(body, Wish) if pool.role is Role.CLIENT else decode(body, Request)
     except (OSError, BkError):
         return None
-    tried = pool.attempts(item.id)
+    tried = tries_of(pool, item, wish, paused)
     return Row(
         id=item.id,
         peer=peer,

@@ -22,6 +22,8 @@ COMMANDS = {
     "job": ("bkcore.cli.job", "job"),
     "log": ("bkcore.cli.requests", "log"),
     "pair": ("bkcore.cli.pair", "pair"),
+    "pause": ("bkcore.cli.pause", "pause"),
+    "resume": ("bkcore.cli.pause", "resume"),
     "retry": ("bkcore.cli.requests", "retry"),
     "serve": ("bkcore.cli.serve", "serve"),
     "show": ("bkcore.cli.requests", "show"),

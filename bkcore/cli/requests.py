@@ -14,8 +14,9 @@ from bkcore.request import is_id
 from bkcore.safe import safe
 from bkcore.spool.attempts import load
 from bkcore.state import Letter
-from bkcore.status import Row, find, row_of
+from bkcore.status import Row, find, pauses, row_of
 from bkcore.tick import asking
+from bkcore.tick.ends import system_clock
 
 
 @click.command(cls=Verb, examples=["bkcore show 20261123T031949Z-00042-9f3c2a7b"])
@@ -23,7 +24,7 @@ from bkcore.tick import asking
 def show(frame: Frame, id_: str) -> Result:
     """Where a request stands, why, and what comes next."""
     home = home_of(frame)
-    row = row_of(*find(home, id_))
+    row = row_of(*find(home, id_), pauses(home, system_clock()))
     return Result(data=plain(row), lines=[*_shown(row), *_line(home, row)])
 
 
@@ -79,7 +80,8 @@ def cancel(frame: Frame, ids: tuple[str, ...]) -> Result:
 def _each(frame: Frame, verb: str, ids: Sequence[str], act: "_Act", *, ask: str = "") -> Result:
     """Do it to every request, after all of them were found. ask: what a person must agree to first."""
     home = own_home(frame, verb, plans=True)
-    rows = [row_of(*find(home, each)) for each in dict.fromkeys(ids)]
+    paused = pauses(home, system_clock())
+    rows = [row_of(*find(home, each), paused) for each in dict.fromkeys(ids)]
     if frame.dry_run:
         return Result(data=list(map(plain, rows)), lines=[f"{row.id}: {row.state}; {verb} was meant" for row in rows])
     if ask:

@@ -8,6 +8,7 @@ from bkcore.cli.options import Verb
 from bkcore.paths import ServerHome
 from bkcore.safe import safe
 from bkcore.status import Row, pools, rows
+from bkcore.tick.ends import system_clock
 
 
 @click.command(cls=Verb, examples=["bkcore status", "bkcore status --client web1 --json"])
@@ -17,7 +18,7 @@ def status(frame: Frame, client: str) -> Result:
     home = home_of(frame)
     if client:
         require_known("client" if isinstance(home, ServerHome) else "server", client, [peer for peer, _ in pools(home)])
-    found = [row for row in rows(home) if not client or row.peer == client]
+    found = [row for row in rows(home, system_clock()) if not client or row.peer == client]
     return Result(data=[plain(row) for row in found], lines=list(map(_line, found)) or ["no requests"])
 
 

@@ -7,6 +7,7 @@ from bkcore.cli.frame import Frame, Result
 from bkcore.errors import BkError, Refused, Unconfirmed
 from bkcore.flow import Never
 from bkcore.safe import safe
+from bkcore.spool.pauses import CODE
 from bkcore.state import Answer
 from bkcore.tick.ends import ClientEnd
 
@@ -43,14 +44,17 @@ def _error(seen: "Seen") -> BkError | None:
     """Why a request is not stored, None if it is."""
     hint = f"bkcore show {seen.id}"
     if seen.receipt is None or seen.receipt.state in (Answer.NEED, Answer.SUPERSEDED):
-        text = (
-            f"{seen.source} has no final answer of {seen.server} yet: {seen.state or 'it moves'}; it goes on by itself"
-        )
+        where = f"{seen.source} has no final answer of {seen.server} yet"
+        text = f"{where}: {seen.state or 'it moves'}; {_goes_on(seen)}"
         return Unconfirmed(f"{text} ({seen.text})" if seen.text else text, hint=hint)
     if seen.receipt.state is Answer.STORED:
         return None
     kind = Refused if seen.receipt.state is Answer.REFUSED else BkError
     return kind(f"{seen.source} with {seen.server}: {seen.receipt.state}: {seen.receipt.text}", hint=hint)
+
+
+def _goes_on(seen: "Seen") -> str:
+    return "it goes on when the pause ends" if seen.state == CODE else "it goes on by itself"
 
 
 def _is_partial(seen: "Seen") -> bool:

@@ -56,6 +56,28 @@ class Cancel(_Action, frozen=True):
         return ["bkcore", "cancel", *self.ids, "--yes", "--home", home]
 
 
+class Pause(_Action, frozen=True):
+    """Leave a client or a source alone for a while. what: CLIENT or CLIENT:SOURCE. until: a span or a time, or ""."""
+
+    what: str
+    until: str = ""
+    reason: str = ""
+
+    def argv(self, home: str) -> list[str]:
+        until = [f"--until={self.until}"] if self.until else []
+        reason = [f"--reason={self.reason}"] if self.reason else []
+        return ["bkcore", "pause", self.what, *until, *reason, "--home", home]
+
+
+class Resume(_Action, frozen=True):
+    """Work on it again. what: CLIENT or CLIENT:SOURCE, as it was paused."""
+
+    what: str
+
+    def argv(self, home: str) -> list[str]:
+        return ["bkcore", "resume", self.what, "--home", home]
+
+
 class Tick(_Action, frozen=True):
     """One pass of the end, now."""
 
@@ -96,7 +118,7 @@ class Export(_Action, frozen=True):
         return ["bkdb", "export", self.dest, *_nodes(self.nodes), *form, *conflict, *verify, "--home", home]
 
 
-Action = Backup | Retry | Cancel | Tick | Verify | Export
+Action = Backup | Retry | Cancel | Pause | Resume | Tick | Verify | Export
 
 
 def _nodes(nodes: tuple[str, ...]) -> list[str]:

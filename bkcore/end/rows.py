@@ -105,7 +105,8 @@ class SourceRow(Row, frozen=True):
     version was stored. verified_ok: what the last verify of its newest version found, None without one. proved: level
     of the newest proof, 0 for none. trend: bytes of the last versions, oldest first. request: the id of the one that is
     on its way, and its state in words. heard: when the other end was last heard. away: since when it does not answer,
-    None while it does. node: of what is stored of it, "" for nothing.
+    None while it does. node: of what is stored of it, "" for nothing. paused: what is paused here and keeps it from
+    being worked on, as Resume takes it, "" for nothing.
     """
 
     id: str
@@ -132,6 +133,7 @@ class SourceRow(Row, frozen=True):
     heard: datetime | None = None
     away: datetime | None = None
     node: str = ""
+    paused: str = ""
 
 
 class Disk(Row, frozen=True):
@@ -160,7 +162,8 @@ class RequestRow(Row, frozen=True):
     """One request of a pool. letter: its state; state: the word for it. since: when it came into that state.
 
     position: its place among those that wait, 0 if it does not. done, total: bytes of what runs, 0 unknown. rate: bytes
-    a second. ended: it has a final receipt.
+    a second. ended: it has a final receipt. paused: what is paused here and keeps it from being worked on, as Resume
+    takes it, "" for nothing.
     """
 
     id: str
@@ -182,6 +185,7 @@ class RequestRow(Row, frozen=True):
     total: int = 0
     rate: int = 0
     ended: bool = False
+    paused: str = ""
 
 
 class Step(Row, frozen=True):

@@ -8,7 +8,9 @@ from bkcore.errors import Refused, UsageError
 from bkcore.modules import Source, sources_of
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Wish, decode
+from bkcore.safe import safe
 from bkcore.spool import Submitted
+from bkcore.spool.pauses import CODE
 from bkcore.state import Answer, Letter
 from bkcore.status import find, row_of
 from bkcore.tick.ends import ClientEnd, ServerEnd
@@ -41,9 +43,11 @@ def retry(home: ClientHome | ServerHome, request: str) -> tuple[str, str]:
     peer, pool, item = find(home, request)
     if item.letter is Letter.COMPLETE:
         pool.forget_attempts(request)
-        return request, f"{request}: at the next tick"
+        row = row_of(peer, pool, item, end.paused())
+        rests = f" after its pause {safe(row.text)}" if row.code == CODE else ""
+        return request, f"{request}: at the next tick{rests}"
     if item.letter is not Letter.FAILED:
-        raise Refused(f"{request} has not failed: it is {row_of(peer, pool, item).state}")
+        raise Refused(f"{request} has not failed: it is {row_of(peer, pool, item, end.paused()).state}")
     if isinstance(end, ServerEnd):
         if pool.outcome(item).receipt.state is Answer.REFUSED:
             raise Refused(f"{request} was refused for what it is: trying again cannot help")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from bkcore import durable, journal
 from bkcore.modules import Source, sources_of
 from bkcore.request import Wish, new_id, path_fields
-from bkcore.spool import Submitted
+from bkcore.spool import Submitted, pauses
 from bkcore.state import Letter
 from bkcore.tick.ends import ClientEnd, note_pass
 from bkcore.tick.exchange import exchange
@@ -61,6 +61,7 @@ def _housekeep(end: ClientEnd) -> None:
         wish_again(end, server, pool)
     if sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in end.config.server], newest_of_each):
         drop_leftovers(end)
+        pauses.sweep(end.home.paused, end.clock())
     _submit_due(end)
 
 
@@ -71,10 +72,11 @@ def _submit_due(end: ClientEnd) -> None:
         return
     server = end.config.server_name()
     last = last_wishes(end.pool(server))
+    paused = end.paused()
     for source, schedule in planned:
         every = timedelta(seconds=schedule.every or 0)
         before = last.get((source.module, source.path))
-        if is_due(
+        if paused.on(end.config.name, source.label) is None and is_due(
             end.clock(), before.created if before else None, every, schedule.at, schedule.window, end.config.name
         ):
             submit(end, server, source, origin="schedule")

@@ -15,7 +15,8 @@ from bkcore.errors import BkError, NoSpace, ProgramMissing
 from bkcore.paths import ClientHome, Home, ServerHome, require_volume
 from bkcore.request import Receipt, Wish, digest
 from bkcore.safe import safe
-from bkcore.spool import Pool
+from bkcore.spool import Pauses, Pool
+from bkcore.spool.pauses import load as load_pauses
 from bkcore.state import Answer, Role
 
 REQUEST = "request.toml"
@@ -73,6 +74,10 @@ class ClientEnd:
         """The spool of requests to one server."""
         return Pool(self.home.pool(server), Role.CLIENT)
 
+    def paused(self) -> Pauses:
+        """What nobody works on now."""
+        return load_pauses(self.home.paused, self.clock())
+
     def outbox(self, server: str, request: str) -> Path:
         """Where the prepared data of a request lies."""
         return self.home.outbox(server) / request
@@ -121,6 +126,10 @@ class ServerEnd:
     def pool(self, client: str) -> Pool:
         """The TODO spool of one client."""
         return Pool(self.home.pool(client), Role.SERVER)
+
+    def paused(self) -> Pauses:
+        """What nobody works on now."""
+        return load_pauses(self.home.paused, self.clock())
 
     def clients(self) -> list[str]:
         """Everybody who has a control repository or a pool here, by name."""

@@ -13,7 +13,7 @@ from bkcore.errors import BkError, Busy, Malformed
 from bkcore.modules import sources_of
 from bkcore.request import Receipt, Request, Wish, decode, digest, path_fields
 from bkcore.safe import safe
-from bkcore.spool import Item, Pool, due
+from bkcore.spool import Item, Pauses, Pool, due
 from bkcore.spool.attempts import load, save
 from bkcore.state import FINAL, WAITS_FOR_PERSON, Answer, Letter
 from bkcore.tick.ends import ClientEnd, scratch, trouble
@@ -194,7 +194,7 @@ def _same_source(one: Item, other: Item) -> bool:
 
 def _sources(end: ClientEnd, server: str) -> dict[str, object]:
     """What sources.toml says, but for what moves all the time."""
-    last = last_wishes(end.pool(server))
+    last, paused = last_wishes(end.pool(server)), end.paused()
     tables = {}
     for source in sources_of(end.config):
         wish = last.get((source.module, source.path))
@@ -206,8 +206,14 @@ def _sources(end: ClientEnd, server: str) -> dict[str, object]:
             "limit": schedule.limit.in_words() if schedule.limit else "",
             "last-wish": wish.created.isoformat() if wish else "",
             "error": wish.error if wish else "",
+            "paused": _paused(paused, end, source.label),
         }
     return {"format": 1, "version": __version__, "source": tables}
+
+
+def _paused(paused: Pauses, end: ClientEnd, label: str) -> str:
+    pause = paused.on(end.config.name, label)
+    return f"at {end.config.name} {safe(pause.text, 200)}" if pause is not None else ""
 
 
 def _path(path: bytes) -> dict[str, str]:

@@ -10,7 +10,7 @@ from bkcore import journal
 from bkcore.errors import BkError, Stopped
 from bkcore.request import Wish, decode
 from bkcore.safe import safe
-from bkcore.spool import Claim, Item, Pool, due
+from bkcore.spool import Claim, Item, Pauses, Pool, due
 from bkcore.state import Answer, Letter
 from bkcore.tick.ends import ClientEnd, trouble
 from bkcore.tick.outboxes import Place, fill
@@ -47,22 +47,34 @@ def prepare_next(end: ClientEnd) -> bool:
 
 
 def _waiting(end: ClientEnd) -> list[tuple[str, Item]]:
+    """What is due and not paused, of any server, in the order in which it is done."""
     found: list[tuple[int, str, str, Item]] = []
+    paused = end.paused()
     for server in end.config.server:
         pool = end.pool(server)
         items = pool.items()
         busy = {item.key for item in items if item.letter is Letter.PROCESSING}
         waiting = [item for item in items if item.letter is Letter.COMPLETE and item.key not in busy]
         ready = [item for item in waiting if due(pool.attempts(item.id), end.clock())]
-        found += [(_rank(item), item.id, server, item) for item in ready]
+        wishes = [(item, _wish(item)) for item in ready]
+        found += [(_rank(wish), item.id, server, item) for item, wish in wishes if not _rests(paused, wish)]
     return [(server, item) for _, _, server, item in sorted(found, key=lambda each: each[:3])]
 
 
-def _rank(item: Item) -> int:
+def _wish(item: Item) -> Wish | None:
+    """None when it moves at this moment, or is damaged."""
     try:
-        return 0 if decode(item.body(), Wish).origin == "person" else 1
+        return decode(item.body(), Wish)
     except (BkError, OSError):
-        return 1
+        return None
+
+
+def _rank(wish: Wish | None) -> int:
+    return 0 if wish is not None and wish.origin == "person" else 1
+
+
+def _rests(paused: Pauses, wish: Wish | None) -> bool:
+    return wish is not None and paused.on(wish.client, wish.source) is not None
 
 
 def _hold(end: ClientEnd, server: str, claim: Claim) -> _Held:

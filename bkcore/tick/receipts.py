@@ -3,14 +3,17 @@
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bkcore import durable
-from bkcore.errors import BkError
-from bkcore.request import Receipt, digest, encode
-from bkcore.spool import Item, Pool
+from bkcore.errors import BkError, Malformed
+from bkcore.request import MAX_TEXT, Receipt, Request, decode, digest, encode
+from bkcore.safe import safe
+from bkcore.spool import Attempts, Item, Pauses, Pool
 from bkcore.state import Answer, Letter
+from bkcore.status import tries_of
 from bkcore.tick.ends import ServerEnd
 
 _REMEMBERED = timedelta(days=7)
@@ -28,10 +31,10 @@ def publish_if_changed(end: ServerEnd, client: str) -> None:
     """
     mark = end.home.repository(client) / _MARK
     try:
-        published = mark.read_text(encoding="ascii")
+        published = mark.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         published = ""
-    if not published or published != _state(end.pool(client)):
+    if not published or published != _state(end, end.pool(client)):
         publish(end, client)
 
 
@@ -49,36 +52,37 @@ def publish(end: ServerEnd, client: str, offered: Iterable[str] | None = None) -
     pool = end.pool(client)
     pool.create()
     with durable.locked(pool.folder / ".publish.lock"):
-        state = _stamp(pool)
+        state = _stamp(end, pool)
         if offered is None:
             branch = read_branch(repository)
             offered = branch.requests if branch is not None else ()
         wanted = frozenset(offered)
-        receipts = {}
+        receipts, paused = {}, end.paused()
         for item in pool.items():
             if item.id not in wanted and _is_old(end, item):
                 continue
-            receipt = receipt_of(end, pool, item)
+            receipt = receipt_of(end, pool, item, paused)
             if receipt is not None and (item.id in wanted or receipt.at > end.clock() - _REMEMBERED):
                 receipts[item.id] = encode(receipt)
         publish_commit(repository, receipts)
         durable.replace(repository / _MARK, state.encode())
 
 
-def _stamp(pool: Pool) -> str:
+def _stamp(end: ServerEnd, pool: Pool) -> str:
     """Give the pool's folders a time of our own, to the nanosecond. Whatever changes later gives them another."""
     now = time.time_ns()
     for folder in _watched(pool):
         os.utime(folder, ns=(now, now))
-    return _state(pool)
+    return _state(end, pool)
 
 
-def _state(pool: Pool) -> str:
-    """What a pool looks like from outside: every move and every noted attempt changes it."""
+def _state(end: ServerEnd, pool: Pool) -> str:
+    """What a pool looks like from outside: every move, every noted attempt and every pause changes it."""
     try:
-        return " ".join(str(folder.stat().st_mtime_ns) for folder in _watched(pool))
+        moved = [str(folder.stat().st_mtime_ns) for folder in _watched(pool)]
     except FileNotFoundError:
         return ""
+    return "\n".join([*moved, *(f"{pause.what} {pause.text}" for pause in end.paused().of_client(pool.folder.name))])
 
 
 def _watched(pool: Pool) -> tuple[Path, Path]:
@@ -96,7 +100,7 @@ def _is_old(end: ServerEnd, item: Item) -> bool:
     return ended < (end.clock() - _OLD_FILE).timestamp()
 
 
-def receipt_of(end: ServerEnd, pool: Pool, item: Item) -> Receipt | None:
+def receipt_of(end: ServerEnd, pool: Pool, item: Item, paused: Pauses) -> Receipt | None:
     """What is said about a request in its present state. None when it is moving right now, or damaged."""
     try:
         if item.letter in (Letter.FINISHED, Letter.FAILED):
@@ -105,7 +109,7 @@ def receipt_of(end: ServerEnd, pool: Pool, item: Item) -> Receipt | None:
         since = datetime.fromtimestamp(int(item.path.stat().st_mtime), UTC)
     except (OSError, BkError):
         return None
-    attempts = pool.attempts(item.id)
+    attempts = _tries(pool, item, body, paused)
     state = Answer.RUNNING if item.letter is Letter.PROCESSING else Answer.ACCEPTED
     if state is Answer.ACCEPTED and attempts.code + attempts.text:
         state = Answer.RETRYING
@@ -117,6 +121,15 @@ def receipt_of(end: ServerEnd, pool: Pool, item: Item) -> Receipt | None:
         at=attempts.at or since,
         attempt=attempts.count,
         code=attempts.code,
-        text=attempts.text,
+        text=safe(attempts.text, MAX_TEXT),
         next_try=attempts.next_try,
     )
+
+
+def _tries(pool: Pool, item: Item, body: bytes, paused: Pauses) -> Attempts:
+    # Usually nothing is paused, and there may be thousands of bodies.
+    if not paused.of_client(pool.folder.name):
+        return pool.attempts(item.id)
+    with suppress(Malformed):
+        return tries_of(pool, item, decode(body, Request), paused)
+    return pool.attempts(item.id)

@@ -8,7 +8,7 @@ from functools import partial
 from bkcore import durable, journal
 from bkcore.errors import BkError, Busy
 from bkcore.request import Request, decode
-from bkcore.spool import Item, Pool, due
+from bkcore.spool import Item, Pauses, Pool, due, pauses
 from bkcore.state import Letter
 from bkcore.tick.ends import ServerEnd, note_pass
 from bkcore.tick.extract import extract
@@ -55,6 +55,7 @@ def _sweep(end: ServerEnd, clients: list[str]) -> None:
     try:
         if sweep_daily(end.home, end.clock(), [(name, end.pool(name)) for name in clients], partial(_offered, end)):
             drop_leftovers(end)
+            pauses.sweep(end.home.paused, end.clock())
     except (BkError, OSError) as error:
         end.faults.note(error)
         journal.write(end.home.root, "sweeping failed", text=str(error))
@@ -119,9 +120,13 @@ class _Queue:
     def _due(self, client: str) -> list[Item]:
         pool = self._end.pool(client)
         now = self._end.clock()
-        items = [item for item in pool.items() if item.letter is Letter.COMPLETE]
-        found = [(_rank(item), item.id, item) for item in items if due(pool.attempts(item.id), now)]
-        return [item for _, _, item in sorted(found, key=lambda each: each[:2])]
+        paused = self._end.paused()
+        if paused.on(client):
+            return []
+        items = [item for item in pool.items() if item.letter is Letter.COMPLETE and due(pool.attempts(item.id), now)]
+        asked = [(item, _request(item)) for item in items]
+        free = [(_rank(request), item.id, item) for item, request in asked if not _rests(paused, client, request)]
+        return [item for _, _, item in sorted(free, key=lambda each: each[:2])]
 
     @contextmanager
     def _worker(self, client: str) -> Iterator[None]:
@@ -129,8 +134,17 @@ class _Queue:
             yield
 
 
-def _rank(item: Item) -> int:
+def _request(item: Item) -> Request | None:
+    """None when it moves at this moment, or is damaged."""
     try:
-        return 0 if decode(item.body(), Request).origin == "person" else 1
+        return decode(item.body(), Request)
     except (BkError, OSError):
-        return 1
+        return None
+
+
+def _rank(request: Request | None) -> int:
+    return 0 if request is not None and request.origin == "person" else 1
+
+
+def _rests(paused: Pauses, client: str, request: Request | None) -> bool:
+    return request is not None and paused.on(client, request.source) is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bkcore.errors import BkError
 from bkcore.flow import Stop
 from bkcore.request import Receipt, Wish, decode
-from bkcore.spool import Item, Pool
+from bkcore.spool import Item, Pauses, Pool
 from bkcore.state import Answer, Letter
 from bkcore.status import Row, row_of
 from bkcore.tick.ends import ClientEnd
@@ -51,7 +51,7 @@ def see_through(
     seconds: at most so long, None for as long as it takes. tell: hears each change of state. What cannot be reached is
     tried again as every tick does it; ticks that run beside this do no harm.
     """
-    watched = {server: _Watched(end.pool(server), list(dict.fromkeys(ids))) for server, ids in requests.items()}
+    watched = {server: _Watched(end, server, list(dict.fromkeys(ids))) for server, ids in requests.items()}
     ends = None if seconds is None else time.monotonic() + seconds
     pause, at_once = _FIRST_PAUSE, True
     while True:
@@ -77,8 +77,9 @@ def _prepare_one(end: ClientEnd, watched: Iterable["_Watched"]) -> bool:
 class _Watched:
     """The requests that are seen through, each followed to the one that took its place."""
 
-    def __init__(self, pool: Pool, asked: list[str]) -> None:
-        self._pool = pool
+    def __init__(self, end: ClientEnd, server: str, asked: list[str]) -> None:
+        self._end = end
+        self._pool = end.pool(server)
         self._now = {request: request for request in asked}
         self._told: dict[str, tuple[str, str]] = {}
         self.ended = False
@@ -95,14 +96,14 @@ class _Watched:
                 self._now[asked] = _follow(self._pool, items[request])
         items = self._items()
         self.ended = all(request in items and items[request].letter in _ENDED for request in self._now.values())
-        for row in _rows(self._pool, items.values()):
+        for row in _rows(self._pool, items.values(), self._end.paused()):
             if self._told.get(row.id) != (row.state, row.text):
                 self._told[row.id] = (row.state, row.text)
                 tell(row)
 
     def seen(self) -> list[Seen]:
         """Where each of them stands."""
-        rows = {row.id: row for row in _rows(self._pool, self._items().values())}
+        rows = {row.id: row for row in _rows(self._pool, self._items().values(), self._end.paused())}
         server = self._pool.folder.name
         return [_seen(server, asked, request, rows.get(request)) for asked, request in self._now.items()]
 
@@ -132,10 +133,10 @@ def _source(pool: Pool, item: Item) -> tuple[str, bytes]:
     return wish.module, wish.raw_path
 
 
-def _rows(pool: Pool, items: Iterable[Item]) -> Iterator[Row]:
+def _rows(pool: Pool, items: Iterable[Item], paused: Pauses) -> Iterator[Row]:
     for item in items:
         try:
-            yield row_of(pool.folder.name, pool, item)
+            yield row_of(pool.folder.name, pool, item, paused)
         except BkError:  # it moves at this moment: the next look finds it
             continue
 

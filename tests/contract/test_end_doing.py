@@ -12,7 +12,7 @@ import pytest
 from fakes.ends import ALL, FIRST, Opened, ended, on, run_line, tree
 from fakes.world import Pair
 
-from bkcore.end.actions import Action, Backup, Cancel, Export, Retry, Tick, Verify
+from bkcore.end.actions import Action, Backup, Cancel, Export, Pause, Resume, Retry, Tick, Verify
 from bkcore.end.rows import Job, JobState, Outcome, Topic
 from bkcore.end.verbs import End
 from bkcore.errors import Refused
@@ -73,6 +73,38 @@ def test_a_request_that_is_cancelled_is_shown_as_such(opened: Opened, pair: Pair
     on(opened(pair.client.root), act)
 
 
+def test_what_is_paused_is_shown_with_who_why_and_what_ends_it_until_it_is_resumed(opened: Opened, pair: Pair) -> None:
+    async def act(end: End) -> None:
+        await end.do(Backup(sources=("tree",)))
+        plan = await end.plan(Pause(what="tree", until="2h", reason="it's moved"))
+        assert plan.tier == 2
+        assert await asyncio.to_thread(run_line, plan.command) == 0
+        (row,) = (await end.requests(ALL, FIRST)).rows
+        assert (row.state, row.code, row.paused, row.position) == ("paused", "paused", "web1:tree", 0)
+        assert row.text.endswith(": it's moved")
+        detail = await end.request(row.id)
+        assert detail.why[0] == f"web1:tree is paused {row.text}."
+        assert detail.advice[0].startswith("bkcore resume web1:tree --home ")
+        (source,) = [each for each in (await end.sources(ALL, FIRST)).rows if each.source == "tree"]
+        assert (source.paused, source.state) == ("web1:tree", "paused")
+        assert f"paused {row.text}" in source.reasons
+        await end.do(Resume(what=source.paused))
+        (row,) = (await end.requests(ALL, FIRST)).rows
+        assert (row.state, row.code, row.paused, row.position) == ("waiting", "", "", 1)
+
+    on(opened(pair.client.root), act)
+
+
+def test_a_server_pauses_a_client_of_which_it_has_something(opened: Opened, stored: Path) -> None:
+    async def act(end: End) -> None:
+        await end.do(Pause(what="web1"))
+        assert {row.paused for row in (await end.sources(ALL, FIRST)).rows} == {"web1"}
+        assert await asyncio.to_thread(run_line, (await end.plan(Resume(what="web1"))).command) == 0
+        assert {row.paused for row in (await end.sources(ALL, FIRST)).rows} == {""}
+
+    on(opened(stored), act)
+
+
 def test_every_action_of_a_client_does_in_a_shell_what_it_does_here(opened: Opened, pair: Pair) -> None:
     async def line(end: End, action: Action) -> str:
         return (await end.plan(action)).command
@@ -121,3 +153,15 @@ def test_a_watch_names_the_request_that_came(opened: Opened, pair: Pair) -> None
             assert await waiting
 
     on(opened(pair.client.root), act)
+
+
+def test_a_pause_is_told_to_whoever_watches_sources(opened: Opened, stored: Path) -> None:
+    async def act(end: End) -> None:
+        async with watching(end, Topic.SOURCES) as changes:
+            waiting = asyncio.ensure_future(changes())
+            while not waiting.done():  # the watch begins when its first answer is waited for
+                await end.do(Pause(what="web1"))
+                await asyncio.wait([waiting], timeout=0.5)
+            assert await waiting == set()  # so many rows may be concerned that none is named
+
+    on(opened(stored), act)

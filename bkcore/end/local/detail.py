@@ -14,6 +14,7 @@ from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Wish
 from bkcore.spool import due
 from bkcore.spool.attempts import load
+from bkcore.spool.pauses import CODE
 from bkcore.state import Answer, Letter
 
 _STEPS = {
@@ -69,7 +70,7 @@ def _reached(row: RequestRow, body: Body) -> int:
     """The number of the last step that was certainly gone through."""
     if isinstance(body.wish, Wish):
         sent = row.letter == Letter.SEND
-        return 3 if sent and row.state in (Answer.ACCEPTED, Answer.RUNNING, Answer.RETRYING) else 1 if sent else 0
+        return 3 if sent and row.state in (Answer.ACCEPTED, Answer.RUNNING, Answer.RETRYING, CODE) else 1 if sent else 0
     return 2 if row.letter == Letter.PROCESSING else 1
 
 
@@ -108,7 +109,10 @@ def _why(home: ClientHome | ServerHome, found: Found, row: RequestRow, body: Bod
 def _waits(home: ClientHome | ServerHome, found: Found, row: RequestRow, now: datetime) -> Iterator[str]:
     doing = "prepared" if isinstance(home, ClientHome) else "fetched"
     tried = found.pool.attempts(row.id)
-    if row.position > 1:
+    if row.paused:
+        yield f"{row.paused} is paused {row.text}."
+        yield f"It waits to be {doing}, and is not lost."
+    elif row.position > 1:
         yield f"It waits to be {doing}; {row.position - 1} before it."
     else:
         yield f"It waits to be {doing}; it is the next one of {row.peer}."
@@ -116,13 +120,13 @@ def _waits(home: ClientHome | ServerHome, found: Found, row: RequestRow, now: da
         yield f"Try {tried.count} failed: {tried.text or tried.code}."
     if not due(tried, now) and tried.next_try is not None:
         yield f"The next try is due in {span(tried.next_try - now)}."
-    else:
+    elif not row.paused:
         yield "The next tick takes it up."
 
 
 def _offered(home: ClientHome | ServerHome, row: RequestRow, now: datetime) -> Iterator[str]:
     yield f"It is prepared, and offered to {row.peer} in every push until a final receipt is read."
-    if row.state in (Answer.ACCEPTED, Answer.RUNNING, Answer.RETRYING):
+    if row.state in (Answer.ACCEPTED, Answer.RUNNING, Answer.RETRYING, CODE):
         yield f"{row.peer} said: {row.state}{f', {row.text}' if row.text else ''}."
     else:
         yield f"{row.peer} has not answered yet."
@@ -142,7 +146,9 @@ def _ended(row: RequestRow, body: Body) -> str:
 
 def _advice(home: ClientHome | ServerHome, row: RequestRow, body: Body, *, has_log: bool) -> Iterator[str]:
     place = f" --home {shlex.quote(str(home.root))}"
-    waits = row.letter == Letter.COMPLETE and row.next_try is not None
+    if row.paused:
+        yield f"bkcore resume {row.paused}{place}"
+    waits = row.letter == Letter.COMPLETE and row.next_try is not None and not row.paused
     refused = isinstance(home, ServerHome) and row.state == Answer.REFUSED
     if waits or (row.letter == Letter.FAILED and not refused):
         yield f"bkcore retry {row.id}{place}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bkcore import journal, process
-from bkcore.end.actions import Action, Backup, Cancel, Export, Retry, Tick, Verify
+from bkcore.end.actions import Action, Backup, Cancel, Export, Pause, Resume, Retry, Tick, Verify
 from bkcore.end.local import jobs as long_work
 from bkcore.end.local.requests import Requests
 from bkcore.end.local.stock import Stock
@@ -17,8 +17,8 @@ from bkcore.errors import BkError, NothingMatched, Refused, UsageError
 from bkcore.jobs import Jobs, Order
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.safe import safe
-from bkcore.tick import asking
-from bkcore.tick.ends import ClientEnd
+from bkcore.tick import asking, pausing
+from bkcore.tick.ends import ClientEnd, system_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,17 @@ def _plan_cancel(doer: Doer, action: Cancel) -> _Planned:
     return f"take {_count(len(rows), 'request')} back", lines, len(rows), 0, 2
 
 
+def _plan_pause(doer: Doer, action: Pause) -> _Planned:
+    what = pausing.target(asking.open_end(doer.home), action.what)
+    pausing.moment(action.until, system_clock())
+    lines = ["nothing of it is backed up until it is resumed; what waits goes on to wait"]
+    return f"leave {what} alone", lines, 1, 0, 2
+
+
+def _plan_resume(doer: Doer, action: Resume) -> _Planned:
+    return f"work on {pausing.target(asking.open_end(doer.home), action.what)} again", [], 1, 0, 1
+
+
 def _plan_tick(_doer: Doer, _action: Tick) -> _Planned:
     return "one pass of this end, now", [], 1, 0, 1
 
@@ -108,6 +119,8 @@ _PLANS: dict[type, Callable[[Doer, Any], _Planned]] = {
     Backup: _plan_backup,
     Retry: _plan_retry,
     Cancel: _plan_cancel,
+    Pause: _plan_pause,
+    Resume: _plan_resume,
     Tick: _plan_tick,
     Verify: _plan_verify,
     Export: _plan_export,
@@ -133,6 +146,16 @@ def _do_cancel(doer: Doer, action: Cancel) -> Outcome:
     return _each(action.ids, lambda request: (request, asking.cancel(doer.home, request)))
 
 
+def _do_pause(doer: Doer, action: Pause) -> Outcome:
+    until = pausing.moment(action.until, system_clock())
+    return Outcome(lines=(pausing.pause(doer.home, action.what, until=until, reason=action.reason)[1],))
+
+
+def _do_resume(doer: Doer, action: Resume) -> Outcome:
+    changed, line = pausing.resume(doer.home, action.what)
+    return Outcome(lines=(line,), changed=changed)
+
+
 def _do_tick(doer: Doer, action: Tick) -> Outcome:
     argv = [sys.executable, "-I", "-m", "bkcore", *action.argv(doer.root)[1:], "--quiet"]
     process.detach(argv)
@@ -143,6 +166,8 @@ _DEEDS: dict[type, Callable[[Doer, Any], Outcome]] = {
     Backup: _do_backup,
     Retry: _do_retry,
     Cancel: _do_cancel,
+    Pause: _do_pause,
+    Resume: _do_resume,
     Tick: _do_tick,
 }
 

@@ -42,8 +42,8 @@ from bkcore.state import Role
 
 _READING = ("overview", "sources", "requests", "request", "nodes", "journal", "log", "jobs", "job", "folder", "watch")
 _DOING = {
-    Role.CLIENT: ("do.backup", "do.retry", "do.cancel", "do.tick"),
-    Role.SERVER: ("do.retry", "do.cancel", "do.tick", "do.verify", "do.export"),
+    Role.CLIENT: ("do.backup", "do.retry", "do.cancel", "do.pause", "do.resume", "do.tick"),
+    Role.SERVER: ("do.retry", "do.cancel", "do.pause", "do.resume", "do.tick", "do.verify", "do.export"),
 }
 
 

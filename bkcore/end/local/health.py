@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from bkcore.end.local.text import span
 from bkcore.end.rows import Health
+from bkcore.spool.pauses import CODE
 from bkcore.state import Letter
 
 # Clocks differ a little between machines.
@@ -19,7 +20,8 @@ class Facts:
     unknown: why too little is known to judge, "" when enough is. versions: how many there are. last_good: when the
     newest whole one was stored. partial: unread things of the newest. verified_ok: what was found when the newest was
     read again. letter, code, text, next_try: of the request on its way, or of the one that failed last. source_error:
-    what the client said went wrong before it could send. away: since when the other end does not answer.
+    what the client said went wrong before it could send. away: since when the other end does not answer. paused: who
+    wants it to be left alone, until when and why, "" for nobody.
     """
 
     unknown: str = ""
@@ -34,6 +36,7 @@ class Facts:
     next_try: datetime | None = None
     source_error: str = ""
     away: datetime | None = None
+    paused: str = ""
 
 
 def judge(facts: Facts, now: datetime) -> tuple[Health, tuple[str, ...]]:
@@ -51,6 +54,8 @@ def _reasons(facts: Facts, now: datetime) -> Iterator[tuple[Health, str]]:
     yield from _request(facts, now)
     if facts.source_error:
         yield Health.FAILED, f"the client could not prepare it: {facts.source_error}"
+    if facts.paused:
+        yield Health.WAITING, f"paused {facts.paused}"
     if facts.away is not None:
         yield Health.WAITING, f"the other end does not answer, for {span(now - facts.away)}"
 
@@ -73,6 +78,8 @@ def _request(facts: Facts, now: datetime) -> Iterator[tuple[Health, str]]:
         yield Health.FAILED, f"the last request failed: {_why(facts)}"
     elif facts.letter is Letter.PROCESSING:
         yield Health.RUNNING, "a backup is running"
+    elif facts.letter is Letter.COMPLETE and facts.code == CODE:
+        yield Health.WAITING, "a backup waits for the end of the pause"
     elif facts.letter in (Letter.COMPLETE, Letter.SEND):
         yield Health.WAITING, _waits(facts, now)
 
@@ -80,6 +87,8 @@ def _request(facts: Facts, now: datetime) -> Iterator[tuple[Health, str]]:
 def _waits(facts: Facts, now: datetime) -> str:
     if not (facts.code or facts.text):
         return "a backup waits"
+    if facts.code == CODE:
+        return f"the server has paused it: {_why(facts)}"
     when = f", next try in {span(facts.next_try - now)}" if facts.next_try and facts.next_try > now else ""
     return f"the last try failed: {_why(facts)}{when or ', next try at the next tick'}"
 

@@ -1,5 +1,6 @@
 """The sources of a client end: each configured one with each of its servers, and what those servers said of it."""
 
+import itertools
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,10 @@ from bkcore.end.rows import RequestRow, SourceRow
 from bkcore.modules import Source, sources_of
 from bkcore.paths import ClientHome
 from bkcore.request import Receipt
+from bkcore.spool import Pauses
 from bkcore.spool.attempts import load
 from bkcore.state import Letter
+from bkcore.status import pauses
 from bkcore.tick.schedule import next_due
 
 _TREND = 12
@@ -56,13 +59,15 @@ class ClientSources:
             for row, body in self._requests.rows(Letter):
                 key = (row.peer, row.module, body.wish.raw_path)
                 lives.setdefault(key, _Life([])).add(row, body)
+            paused, pairs = pauses(self._home, now), itertools.product(config.server, sources_of(config))
             return [
-                self._row(config, server, source, lives.get((server, source.module, source.path), _Life([])), now)
-                for server in config.server
-                for source in sources_of(config)
+                self._row(config, server, source, _life(lives, server, source), paused, now) for server, source in pairs
             ]
 
-    def _row(self, config: ClientConfig, server: str, source: Source, life: _Life, now: datetime) -> SourceRow:
+    def _row(
+        self, config: ClientConfig, server: str, source: Source, life: _Life, paused: Pauses, now: datetime
+    ) -> SourceRow:
+        pause = paused.on(config.name, source.label)
         schedule = source.options.schedule(config.schedule)
         heard, away = self._heard(server), load(self._home.line_tries(server)).since
         request = life.open or life.failed
@@ -80,6 +85,7 @@ class ClientSources:
             text=request.text if request else "",
             next_try=request.next_try if request else None,
             away=away,
+            paused=pause.text if pause else "",
         )
         health, reasons = judge(facts, now)
         return SourceRow(
@@ -102,6 +108,7 @@ class ClientSources:
             state=request.state if request else "",
             heard=heard,
             away=away,
+            paused=pause.what if pause else "",
         )
 
     def _heard(self, server: str) -> datetime | None:
@@ -110,6 +117,10 @@ class ClientSources:
         except OSError:
             return None
         return datetime.fromtimestamp(changed, UTC)
+
+
+def _life(lives: dict[tuple[str, str, bytes], _Life], server: str, source: Source) -> _Life:
+    return lives.get((server, source.module, source.path)) or _Life([])
 
 
 def _next_due(config: ClientConfig, schedule: Schedule, last: datetime | None, now: datetime) -> datetime | None:

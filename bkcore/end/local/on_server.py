@@ -6,18 +6,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bkcore.archive.catalog import moment
-from bkcore.end.local import told
+from bkcore.controlline import told
+from bkcore.controlline.told import Told
 from bkcore.end.local.health import Facts, judge
 from bkcore.end.local.requests import Body, Requests
 from bkcore.end.local.sources import latest
 from bkcore.end.local.stock import Stock, Stored
 from bkcore.end.local.text import named, span
-from bkcore.end.local.told import Told
 from bkcore.end.node import NodeId
 from bkcore.end.rows import RequestRow, SourceRow
 from bkcore.paths import ServerHome
+from bkcore.spool import Pause, Pauses
 from bkcore.spool.attempts import load
 from bkcore.state import Letter
+from bkcore.status import pauses
 
 _OPEN = (Letter.COMPLETE, Letter.PROCESSING, Letter.FAILED)
 
@@ -32,6 +34,7 @@ class _Known:
     unknown: str
     heard: datetime | None
     away: datetime | None
+    pause: Pause | None
 
 
 class ServerSources:
@@ -48,10 +51,16 @@ class ServerSources:
         with self._lock:
             open_ = _by_source(self._requests.rows(_OPEN))
             clients = set(self._stock.clients()) | _names(self._home.todo) | self._repositories()
-            return [row for client in sorted(clients) for row in self._of(client, open_, now, silence)]
+            paused = pauses(self._home, now)
+            return [row for client in sorted(clients) for row in self._of(client, open_, paused, now, silence)]
 
     def _of(
-        self, client: str, open_: dict[tuple[str, str], RequestRow], now: datetime, silence: timedelta
+        self,
+        client: str,
+        open_: dict[tuple[str, str], RequestRow],
+        paused: Pauses,
+        now: datetime,
+        silence: timedelta,
     ) -> list[SourceRow]:
         pool = self._home.pool(client)
         said = told.read(pool / ".sources.toml")
@@ -75,6 +84,7 @@ class ServerSources:
                     unknown=unknown or _unlisted(said, label),
                     heard=heard,
                     away=tries.since,
+                    pause=paused.on(client, label),
                 ),
                 now,
             )
@@ -115,6 +125,7 @@ def _row(client: str, label: str, known: _Known, now: datetime) -> SourceRow:
         state=request.state if request else "",
         heard=known.heard,
         away=known.away,
+        paused=known.pause.what if known.pause else "",
         node=str(NodeId(client, stored.source.key)) if stored else "",
     )
 
@@ -135,6 +146,7 @@ def _facts(known: _Known) -> Facts:
         next_try=request.next_try if request else None,
         source_error=known.said.error if known.said else "",
         away=known.away,
+        paused=known.pause.text if known.pause else known.said.paused if known.said else "",
     )
 
 

@@ -15,9 +15,9 @@ from bkcore.end.rows import Page, PageAt, Query, RequestRow
 from bkcore.errors import BkError, NothingMatched, UsageError
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Receipt, Request, Wish, decode
-from bkcore.spool import Attempts, Item, Pool
+from bkcore.spool import Attempts, Item, Pause, Pauses, Pool
 from bkcore.state import FINAL, Letter, Role
-from bkcore.status import pools, state_of
+from bkcore.status import pause_of, pauses, pools, state_of
 
 # What is worked on, what waits, what failed, what ended.
 _RANK = {Letter.PROCESSING: 0, Letter.COMPLETE: 1, Letter.SEND: 1, Letter.FAILED: 2, Letter.FINISHED: 3}
@@ -49,24 +49,25 @@ class Requests:
         self._home = home
         self._lock = threading.Lock()
         self._bodies: dict[Path, Body] = {}
-        self._rows: dict[tuple[Path, int], RequestRow] = {}
+        self._rows: dict[tuple[Path, int, Pause | None], RequestRow] = {}
 
     def page(self, query: Query, at: PageAt) -> Page[RequestRow]:
         """A page of rows, in the usual order or by a column. UsageError: there is no such column."""
         with self._lock:
-            found = self.found()
+            found, paused = self.found(), self._paused()
             if query.sort or query.text:
-                return pages.page(_chosen(self._all(found), query), at)
-            positions = self._positions(found)
+                return pages.page(_chosen(self._all(found, paused), query), at)
+            positions = self._positions(found, paused)
             ordered = sorted(found, key=_usual, reverse=query.reverse)
-            return pages.made(ordered, at, lambda each: self._row(each, positions))
+            return pages.made(ordered, at, lambda each: self._row(each, positions, paused))
 
     def rows(self, letters: Iterable[Letter]) -> list[tuple[RequestRow, Body]]:
         """All requests in these states with what they say, oldest first."""
         wanted = frozenset(letters)
         with self._lock:
             found = [each for each in self.found() if each.item.letter in wanted]
-            made = [(self._row(each, {}), self.body(each)) for each in found]
+            paused = self._paused()
+            made = [(self._row(each, {}, paused), self.body(each)) for each in found]
             pairs = [(row, body) for row, body in made if row is not None and body is not None]
         return sorted(pairs, key=lambda pair: pair[0].id)
 
@@ -80,10 +81,10 @@ class Requests:
     def one(self, request: str) -> tuple[Found, RequestRow, Body]:
         """One request with its row. NothingMatched."""
         with self._lock:
-            found = self.found()
+            found, paused = self.found(), self._paused()
             for each in found:
                 if each.item.id == request:
-                    row, body = self._row(each, self._positions(found)), self.body(each)
+                    row, body = self._row(each, self._positions(found, paused), paused), self.body(each)
                     if row is not None and body is not None:
                         return each, row, body
         raise NothingMatched(f"there is no request {request} here", hint="it may be moving: try again")
@@ -104,20 +105,24 @@ class Requests:
             self._bodies[path] = body
         return body
 
-    def _all(self, found: list[Found]) -> list[RequestRow]:
-        positions = self._positions(found)
-        rows = [self._row(each, positions) for each in sorted(found, key=_usual)]
+    def _paused(self) -> Pauses:
+        return pauses(self._home, datetime.now(UTC))
+
+    def _all(self, found: list[Found], paused: Pauses) -> list[RequestRow]:
+        positions = self._positions(found, paused)
+        rows = [self._row(each, positions, paused) for each in sorted(found, key=_usual)]
         return [row for row in rows if row is not None]
 
-    def _row(self, each: Found, positions: dict[Path, int]) -> RequestRow | None:
+    def _row(self, each: Found, positions: dict[Path, int], paused: Pauses) -> RequestRow | None:
         path = each.item.path
-        key = (path, each.tried)
+        pause = self._pause(each, paused)
+        key = (path, each.tried, pause)
         position = positions.get(path, 0)
         row = self._rows.get(key)
         if row is None or row.position != position or each.item.letter is Letter.PROCESSING:
             self._trim(len(positions))
             body = self.body(each)
-            row = _made(each, body, position) if body is not None else None
+            row = _made(each, body, position, pause) if body is not None else None
             if row is not None:
                 self._rows[key] = row
         return row
@@ -128,11 +133,20 @@ class Requests:
             self._rows.clear()
             self._bodies.clear()
 
-    def _positions(self, found: list[Found]) -> dict[Path, int]:
-        """The places in each pool's queue: persons' requests first, then the oldest."""
+    def _pause(self, each: Found, paused: Pauses) -> Pause | None:
+        """The pause at this end of a request's source, if it has not ended."""
+        if not paused.by_what or each.item.letter in _ENDED:
+            return None
+        body = self.body(each)
+        return pause_of(each.pool, body.wish, paused) if body is not None else None
+
+    def _positions(self, found: list[Found], paused: Pauses) -> dict[Path, int]:
+        """The places in each pool's queue: persons' requests first, then the oldest. What is paused has none."""
         waiting: dict[str, list[tuple[bool, str, Path]]] = {}
         for each in found:
-            if each.item.letter is Letter.COMPLETE and (body := self.body(each)) is not None:
+            if each.item.letter is not Letter.COMPLETE or self._pause(each, paused) is not None:
+                continue
+            if (body := self.body(each)) is not None:
                 key = (body.wish.origin != "person", each.item.id, each.item.path)
                 waiting.setdefault(each.peer, []).append(key)
         return {path: place for queue in waiting.values() for place, (*_, path) in enumerate(sorted(queue), 1)}
@@ -202,9 +216,11 @@ def _wish(each: Found, body: bytes) -> Wish | Request:
     return decode(body, Wish) if each.pool.role is Role.CLIENT else decode(body, Request)
 
 
-def _made(each: Found, body: Body, position: int) -> RequestRow:
+def _made(each: Found, body: Body, position: int, pause: Pause | None) -> RequestRow:
     item, receipt, wish = each.item, body.receipt, body.wish
     tried = each.pool.attempts(item.id) if each.tried else Attempts()
+    if pause is not None and item.letter is Letter.COMPLETE:
+        tried = pause.over(tried)
     reading = gauge.read(each.pool.progress_file(item.id)) if item.letter is Letter.PROCESSING else None
     answer = receipt.state if receipt is not None else tried.answer
     return RequestRow(
@@ -227,6 +243,7 @@ def _made(each: Found, body: Body, position: int) -> RequestRow:
         total=reading.total if reading else 0,
         rate=reading.rate if reading else 0,
         ended=receipt is not None and answer in FINAL,
+        paused=pause.what if pause is not None else "",
     )
 
 

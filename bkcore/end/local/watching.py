@@ -31,7 +31,7 @@ def folders(home: ClientHome | ServerHome) -> dict[Path, frozenset[Topic]]:
         found[job] = frozenset({Topic.JOBS})
     parent = home.requests if isinstance(home, ClientHome) else home.todo
     about = frozenset({Topic.REQUESTS, Topic.SOURCES})
-    found[parent] = about
+    found |= {parent: about, home.paused: about}
     for pool in _below(parent):
         found |= {pool: about, pool / ".attempts": about, pool / ".progress": frozenset({Topic.REQUESTS})}
     if isinstance(home, ServerHome):

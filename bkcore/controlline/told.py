@@ -11,7 +11,10 @@ from bkcore.safe import safe
 
 
 class Told(NamedTuple):
-    """One source as its client tells of it. error: what went wrong there before anything could be sent."""
+    """One source as its client tells of it. error: what went wrong there before anything could be sent.
+
+    paused: who lets it rest there, until when and why, "" for nobody.
+    """
 
     label: str
     module: str
@@ -20,6 +23,7 @@ class Told(NamedTuple):
     limit: timedelta | None
     last_wish: datetime | None
     error: str
+    paused: str = ""
 
 
 def read(path: Path) -> dict[str, Told] | None:
@@ -32,9 +36,9 @@ def read(path: Path) -> dict[str, Told] | None:
 
 
 def _told(label: str, table: dict[str, Any]) -> Told:
-    words = {key: safe(str(table.get(key, "")), 300) for key in ("module", "path", "error")}
-    every, limit = _span(table.get("every")), _span(table.get("limit"))
-    return Told(label, words["module"], words["path"], every, limit, _moment(table.get("last-wish")), words["error"])
+    words = {key: safe(str(table.get(key, "")), 300) for key in ("module", "path", "error", "paused")}
+    spans = {key: _span(table.get(key)) for key in ("every", "limit")}
+    return Told(label=label, last_wish=_moment(table.get("last-wish")), **words, **spans)  # type: ignore[arg-type]
 
 
 def _span(value: object) -> timedelta | None:
