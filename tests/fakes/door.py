@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,14 +59,22 @@ class Call:
             self.options.setdefault({"p": "port", "i": "identityfile", "l": "user"}.get(letter, letter), value)
 
 
+#: Runs the gate: its argv, the caller's command, the connection that tells of the caller's end, stdin stdout stderr.
+Run = Callable[[tuple[str, ...], str, socket.socket, list[int]], int]
+
+
 class Door:
-    """Listens beside a copy of the stand-in. program: what BK_SSH must name. homes: by port; a port may be shut."""
+    """Listens beside a copy of the stand-in. program: what BK_SSH must name. homes: by port; a port may be shut.
+
+    run: how a call reaches its gate.
+    """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bk-ssh-"))
         self.program = self.folder / "ssh"
         self.homes: dict[int, Path] = {}
         self.calls: list[Call] = []
+        self.run: Run = _run
         source = Path(__file__).with_name("ssh").read_text().partition("\n")[2]
         self.program.write_text(f"#!{sys.executable} -IS\n{source}")
         self.program.chmod(0o755)
@@ -129,7 +138,7 @@ class Door:
             if command != "sftp":
                 return _tell(streams, "subsystem request failed on channel 0")
             command = _SFTP
-        return _run(forced.argv, command, connection, streams)
+        return self.run(forced.argv, command, connection, streams)
 
 
 def _run(argv: tuple[str, ...], command: str, connection: socket.socket, streams: list[int]) -> int:
