@@ -6,7 +6,7 @@ Every glyph is one cell wide in every terminal, and none of them has an emoji fo
 from dataclasses import dataclass
 
 from bkcore.end.rows import Health, JobState, NodeKind, SourceRow
-from bkcore.state import Answer
+from bkcore.state import PAUSED, Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ _REQUESTS = {
     for each in (
         Sign("◌", ".", "incomplete", "faint"),
         Sign("○", "o", "waiting", "waiting"),
+        Sign("‖", "|", PAUSED, "waiting"),
         Sign("►", ">", "preparing", "running"),
         Sign("↑", "^", "to send", "accent"),
         Sign("►", ">", "fetching", "running"),

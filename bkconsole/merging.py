@@ -15,12 +15,13 @@ MOST_SOURCES = 5000
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One source as it is shown. links: the ends that told of it, servers first."""
+    """One source as it is shown. links: the ends that told of it, servers first. paused: where, and what is paused."""
 
     client: str
     server: str
     row: SourceRow
     links: tuple[Link, ...]
+    paused: tuple[tuple[Link, str], ...] = ()
 
     @property
     def key(self) -> str:
@@ -64,7 +65,7 @@ def _line(client: str, server: str, rows: list[tuple[Link, SourceRow]]) -> Told:
     base = rows[0][1]
     for _, other in rows[1:]:
         base = _both(base, other)
-    return Told(client, server, base, links)
+    return Told(client, server, base, links, tuple((link, row.paused) for link, row in rows if row.paused))
 
 
 # What is judged by the versions that there are: of that the server knows more, and knows it sooner.

@@ -52,6 +52,9 @@ FINAL = frozenset({Answer.STORED, Answer.NEED, Answer.FAILED, Answer.REFUSED, An
 # A final answer that waits for a person is kept under E; the others end under F.
 WAITS_FOR_PERSON = frozenset({Answer.FAILED, Answer.REFUSED})
 
+# The code of what waits because a person wants it to be left alone for a while; also the word for where it stands.
+PAUSED = "paused"
+
 CODES = frozenset(
     {
         "unreachable",
@@ -62,7 +65,7 @@ CODES = frozenset(
         "quota",
         "not-allowed",
         "not-configured",
-        "paused",
+        PAUSED,
         "id-reused",
         "malformed",
         "frames",

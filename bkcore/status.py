@@ -8,8 +8,8 @@ from bkcore.errors import BkError, NothingMatched
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Receipt, Request, Wish, decode
 from bkcore.spool import Attempts, Item, Pause, Pauses, Pool
-from bkcore.spool.pauses import CODE, load
-from bkcore.state import Answer, Letter, Role, word
+from bkcore.spool.pauses import load
+from bkcore.state import PAUSED, Answer, Letter, Role, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def row_of(peer: str, pool: Pool, item: Item, paused: Pauses) -> Row:
 
 def state_of(role: Role, letter: Letter, receipt: Receipt | None, tried: Attempts) -> str:
     """The word for where a request stands, all things considered. tried: with a pause over it."""
-    if receipt is None and tried.code == CODE and letter in (Letter.COMPLETE, Letter.SEND):
-        return CODE
+    if receipt is None and tried.code == PAUSED and letter in (Letter.COMPLETE, Letter.SEND):
+        return PAUSED
     if letter is Letter.COMPLETE and tried.code:
         return Answer.RETRYING.value
     return word(role, letter, receipt.state if receipt is not None else tried.answer)

@@ -12,7 +12,7 @@ from bkconsole.listed import Listed
 from bkconsole.merging import Told, merged, sources_of
 from bkconsole.view import View
 from bkconsole.widgets.line_list import Cell, Column, Line
-from bkcore.end.actions import Backup, Retry, Tick
+from bkcore.end.actions import Backup, Pause, Resume, Retry, Tick
 from bkcore.end.rows import SourceRow, Topic
 from bkcore.errors import NothingMatched
 from bkcore.state import Role
@@ -137,6 +137,14 @@ class OverviewScreen(View):
         if not told.row.request:
             raise NothingMatched(f"{told.row.source} has no request on its way")
         self.console.show_log(told.links[0], told.row.request)
+
+    async def act_pause(self) -> None:
+        told = self._here()
+        for link, what in told.paused:
+            await self.console.perform(link, Resume(what=what))
+        if not told.paused:
+            link = told.link_of(Role.CLIENT) or told.links[0]
+            await self.console.perform(link, Pause(what=f"{told.client}:{told.row.source}"))
 
     async def act_tick(self) -> None:
         for link in self._here().links:

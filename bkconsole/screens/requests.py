@@ -11,7 +11,7 @@ from bkconsole.glyphs import UNICODE, Charset, request_sign
 from bkconsole.paging import Segment
 from bkconsole.view import View
 from bkconsole.widgets.line_list import Cell, Column, Line
-from bkcore.end.actions import Cancel, Retry, Tick
+from bkcore.end.actions import Cancel, Pause, Resume, Retry, Tick
 from bkcore.end.rows import Page, PageAt, Query, RequestDetail, RequestRow, Step, Topic
 from bkcore.errors import NothingMatched
 from bkcore.state import Role
@@ -140,6 +140,12 @@ class _PoolScreen(View):
             await self.console.perform(link, Cancel(ids=ids))
         self.list.unmark()
 
+    async def act_pause(self) -> None:
+        link, row = self._here()
+        client = link.about.name if self.ROLE is Role.CLIENT else row.peer
+        action = Resume(what=row.paused) if row.paused else Pause(what=f"{client}:{row.source}")
+        await self.console.perform(link, action)
+
     async def act_tick(self) -> None:
         await self.console.perform(self._here()[0], Tick())
 
@@ -229,7 +235,7 @@ def _now(row: RequestRow) -> str:
     """How far it is; of what does not run, why."""
     if row.done:
         return words.progress(row.done, row.total, row.rate)
-    if row.code:
+    if row.code and row.code != row.state:
         return f"{row.code}: {row.text}"
     return row.text or (f"number {row.position} in its queue" if row.position else "")
 

@@ -38,5 +38,6 @@ def plain(row: Row) -> dict[str, object]:
 
 
 def _line(row: Row) -> str:
-    why = f"  {row.code}: {safe(row.text, 120)}" if row.code else ""
+    code = f"{row.code}: " if row.code != row.state else ""
+    why = f"  {code}{safe(row.text, 120)}" if row.code else ""
     return f"{row.id}  {row.peer:<12} {row.source:<20} {row.state}{why}"

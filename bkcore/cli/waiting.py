@@ -7,8 +7,7 @@ from bkcore.cli.frame import Frame, Result
 from bkcore.errors import BkError, Refused, Unconfirmed
 from bkcore.flow import Never
 from bkcore.safe import safe
-from bkcore.spool.pauses import CODE
-from bkcore.state import Answer
+from bkcore.state import PAUSED, Answer
 from bkcore.tick.ends import ClientEnd
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def _error(seen: "Seen") -> BkError | None:
 
 
 def _goes_on(seen: "Seen") -> str:
-    return "it goes on when the pause ends" if seen.state == CODE else "it goes on by itself"
+    return "it goes on when the pause ends" if seen.state == PAUSED else "it goes on by itself"
 
 
 def _is_partial(seen: "Seen") -> bool:

@@ -16,9 +16,9 @@ import msgspec
 from bkcore import durable
 from bkcore.request import is_client_name, is_label
 from bkcore.spool.attempts import Attempts
+from bkcore.state import PAUSED
 
 FORMAT = 1
-CODE = "paused"
 _MOST_BYTES = 8192
 _UNREADABLE = "by nobody knows whom: its file is damaged, so it lasts until a person resumes it"
 
@@ -51,7 +51,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
 
     def over(self, tried: Attempts) -> Attempts:
         """What is told of a request that waits for this pause to end, in place of what was tried before it."""
-        return msgspec.structs.replace(tried, code=CODE, text=self.text, next_try=self.until)
+        return msgspec.structs.replace(tried, code=PAUSED, text=self.text, next_try=self.until)
 
 
 @dataclass(frozen=True, slots=True)

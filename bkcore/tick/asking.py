@@ -10,8 +10,7 @@ from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Wish, decode
 from bkcore.safe import safe
 from bkcore.spool import Submitted
-from bkcore.spool.pauses import CODE
-from bkcore.state import Answer, Letter
+from bkcore.state import PAUSED, Answer, Letter
 from bkcore.status import find, row_of
 from bkcore.tick.ends import ClientEnd, ServerEnd
 
@@ -44,7 +43,7 @@ def retry(home: ClientHome | ServerHome, request: str) -> tuple[str, str]:
     if item.letter is Letter.COMPLETE:
         pool.forget_attempts(request)
         row = row_of(peer, pool, item, end.paused())
-        rests = f" after its pause {safe(row.text)}" if row.code == CODE else ""
+        rests = f" after its pause {safe(row.text)}" if row.code == PAUSED else ""
         return request, f"{request}: at the next tick{rests}"
     if item.letter is not Letter.FAILED:
         raise Refused(f"{request} has not failed: it is {row_of(peer, pool, item, end.paused()).state}")

@@ -90,6 +90,25 @@ async def test_cancel_asks_with_no_in_focus_and_only_yes_does_it(way: Road) -> N
         assert letters(way) == ["F"]
 
 
+@pytest.mark.parametrize("screen", ["overview", "requests", "todo"])
+async def test_p_lets_a_source_rest_after_asking_and_the_next_p_ends_that(screen: str, way: Road) -> None:
+    way.wish("tree")
+    if screen == "todo":
+        way.tick_client()
+    home = way.server_home if screen == "todo" else way.client_home
+    async with console(way, screen) as seen:
+        await seen.to("tree")
+        await seen.press("P")
+        await seen.until(seen.dialog)
+        await seen.sees("leave web1:tree alone")
+        await seen.press("right", "enter")
+        await seen.until(lambda: [path.name for path in home.paused.glob("*")] == ["web1:tree"])
+        await seen.sees("by root since")
+        await seen.press("P")
+        await seen.until(lambda: not list(home.paused.glob("*")))
+        await seen.sees("waiting")
+
+
 async def test_a_key_acts_on_the_line_that_it_was_hit_on_however_fast_the_next_one_comes(way: Road) -> None:
     for label in ("db", "tree"):
         way.wish(label)
@@ -236,7 +255,7 @@ async def test_a_console_that_may_only_look_greys_the_verbs_and_says_why(way: Ro
     way.wish("tree")
     async with console(way, "requests", read_only=True) as seen:
         enabled = {key.word: key.enabled for key in seen.view.query_one(KeyBar)._keys}
-        assert {word for word, on in enabled.items() if not on} == {"retry", "cancel", "tick"}
+        assert {word for word, on in enabled.items() if not on} == {"retry", "cancel", "pause", "tick"}
         await seen.press("x")
         assert not seen.dialog()
         assert "--read-only" in seen.said

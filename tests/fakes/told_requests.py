@@ -14,7 +14,7 @@ from bkcore import durable, gauge
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import ArchiveClaim, Receipt, Request, Stored, Wish, encode, path_fields
 from bkcore.safe import safe
-from bkcore.spool import Attempts, Claim, Item, Pool
+from bkcore.spool import Attempts, Claim, Item, Pause, Pool, pauses
 from bkcore.state import Answer, Letter, Method, Role
 
 # As a program says it; receipts carry it made safe.
@@ -87,6 +87,7 @@ def lay(server: ServerHome, client: ClientHome) -> list[durable.Held]:
         Pool(server.pool("web1"), Role.SERVER),
         Pool(server.pool("db1"), Role.SERVER),
     )
+    _pause(client)
     held = [*_pool(mine, MINE, client.log), *_pool(theirs, THEIRS, server.log), *_pool(other, AWAY, server.log)]
     other.peer_tries.write_bytes(msgspec.json.encode(_TRIED))
     _listed(theirs)
@@ -95,6 +96,14 @@ def lay(server: ServerHome, client: ClientHome) -> list[durable.Held]:
     beacon.touch()
     _at(beacon, NOW - timedelta(minutes=3))
     return held
+
+
+def _pause(client: ClientHome) -> None:
+    """A person lets one source rest."""
+    until = NOW + timedelta(days=100 * 365)
+    pauses.begin(
+        client.paused, Pause(what="web1:odd", by="root", at=NOW - timedelta(days=1), until=until, reason=safe(BAD))
+    )
 
 
 def _pool(pool: Pool, told: tuple[Told, ...], log: Path) -> list[durable.Held]:

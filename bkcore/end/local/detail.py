@@ -14,13 +14,15 @@ from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Wish
 from bkcore.spool import due
 from bkcore.spool.attempts import load
-from bkcore.spool.pauses import CODE
-from bkcore.state import Answer, Letter
+from bkcore.state import PAUSED, Answer, Letter
 
 _STEPS = {
     True: ("submitted", "prepared", "sent", "accepted"),
     False: ("submitted", "accepted", "fetching"),
 }
+
+# Where a request that is offered stands once its server has answered.
+_HEARD = frozenset({Answer.ACCEPTED, Answer.RUNNING, Answer.RETRYING, PAUSED})
 
 
 def detail(home: ClientHome | ServerHome, requests: Requests, request: str, now: datetime) -> RequestDetail:
@@ -70,7 +72,7 @@ def _reached(row: RequestRow, body: Body) -> int:
     """The number of the last step that was certainly gone through."""
     if isinstance(body.wish, Wish):
         sent = row.letter == Letter.SEND
-        return 3 if sent and row.state in (Answer.ACCEPTED, Answer.RUNNING, Answer.RETRYING, CODE) else 1 if sent else 0
+        return 3 if sent and row.state in _HEARD else 1 if sent else 0
     return 2 if row.letter == Letter.PROCESSING else 1
 
 
@@ -126,7 +128,7 @@ def _waits(home: ClientHome | ServerHome, found: Found, row: RequestRow, now: da
 
 def _offered(home: ClientHome | ServerHome, row: RequestRow, now: datetime) -> Iterator[str]:
     yield f"It is prepared, and offered to {row.peer} in every push until a final receipt is read."
-    if row.state in (Answer.ACCEPTED, Answer.RUNNING, Answer.RETRYING, CODE):
+    if row.state in _HEARD:
         yield f"{row.peer} said: {row.state}{f', {row.text}' if row.text else ''}."
     else:
         yield f"{row.peer} has not answered yet."

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from bkcore.end.local.text import span
 from bkcore.end.rows import Health
-from bkcore.spool.pauses import CODE
-from bkcore.state import Letter
+from bkcore.state import PAUSED, Letter
 
 # Clocks differ a little between machines.
 _TOLERANCE = timedelta(minutes=5)
@@ -78,7 +77,7 @@ def _request(facts: Facts, now: datetime) -> Iterator[tuple[Health, str]]:
         yield Health.FAILED, f"the last request failed: {_why(facts)}"
     elif facts.letter is Letter.PROCESSING:
         yield Health.RUNNING, "a backup is running"
-    elif facts.letter is Letter.COMPLETE and facts.code == CODE:
+    elif facts.letter is Letter.COMPLETE and facts.code == PAUSED:
         yield Health.WAITING, "a backup waits for the end of the pause"
     elif facts.letter in (Letter.COMPLETE, Letter.SEND):
         yield Health.WAITING, _waits(facts, now)
@@ -87,7 +86,7 @@ def _request(facts: Facts, now: datetime) -> Iterator[tuple[Health, str]]:
 def _waits(facts: Facts, now: datetime) -> str:
     if not (facts.code or facts.text):
         return "a backup waits"
-    if facts.code == CODE:
+    if facts.code == PAUSED:
         return f"the server has paused it: {_why(facts)}"
     when = f", next try in {span(facts.next_try - now)}" if facts.next_try and facts.next_try > now else ""
     return f"the last try failed: {_why(facts)}{when or ', next try at the next tick'}"

@@ -21,9 +21,9 @@ from bkconsole.glyphs import (
 )
 from bkconsole.tones import TONES
 from bkcore.end.rows import Health, JobState, NodeKind, SourceRow
-from bkcore.state import Answer, Letter, Role, word
+from bkcore.state import PAUSED, Answer, Letter, Role, word
 
-WORDS = {
+WORDS = {PAUSED} | {
     word(role, letter, answer)
     for role in Role
     for letter in Letter
