@@ -6,7 +6,7 @@ Every glyph is one cell wide in every terminal, and none of them has an emoji fo
 from dataclasses import dataclass
 
 from bkcore.end.rows import Health, JobState, NodeKind, SourceRow
-from bkcore.state import PAUSED, Answer
+from bkcore.state import PAUSED, SETTLED, Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,7 @@ _REQUESTS = {
         Sign("↑", "^", "to send", "accent"),
         Sign("►", ">", "fetching", "running"),
         Sign("✓", "+", "finished", "ok"),
+        Sign("»", "=", SETTLED, "faint"),
         Sign("○", "o", Answer.ACCEPTED, "waiting"),
         Sign("►", ">", Answer.RUNNING, "running"),
         Sign("↻", "~", Answer.RETRYING, "late"),

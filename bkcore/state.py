@@ -55,6 +55,9 @@ WAITS_FOR_PERSON = frozenset({Answer.FAILED, Answer.REFUSED})
 # The code of what waits because a person wants it to be left alone for a while; also the word for where it stands.
 PAUSED = "paused"
 
+# The word for a failure that a newer success of the same source overtook.
+SETTLED = "settled"
+
 CODES = frozenset(
     {
         "unreachable",
@@ -95,6 +98,8 @@ _WORDS = {
 
 def word(role: Role, letter: Letter, answer: Answer | None = None) -> str:
     """The word that screens and tables show. An answer that was read says more than the letter does."""
+    if letter is Letter.FINISHED and answer in WAITS_FOR_PERSON:
+        return SETTLED
     if answer is not None and (letter is Letter.SEND or answer in FINAL):
         return answer.value
     return _WORDS[role][letter]

@@ -1,6 +1,6 @@
 """2 Requests and 3 TODO: the pools of clients and of servers, live."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -123,7 +123,7 @@ class _PoolScreen(View):
 
         link, row = self._here()
         detail = await link.end.request(row.id)
-        lines = [("", line) for line in detail.why] + [("do", line) for line in detail.advice]
+        lines = [("", line) for line in detail.why] + [("do", line) for line in _todo(detail)]
         self.app.push_screen(FactsDialog(f"Why {row.source} is {row.state}", lines))
 
     async def act_log(self) -> None:
@@ -245,6 +245,13 @@ def _when(step: Step, now: datetime) -> str:
     return f"{moment}  {step.text}".rstrip()
 
 
+def _todo(detail: RequestDetail) -> Iterator[str]:
+    """What a person can do: in words, then as command lines."""
+    if detail.remedy:
+        yield detail.remedy
+    yield from detail.advice
+
+
 def _facts(detail: RequestDetail, now: datetime, charset: Charset) -> list[tuple[str, str]]:
     row = detail.row
     return [
@@ -252,7 +259,7 @@ def _facts(detail: RequestDetail, now: datetime, charset: Charset) -> list[tuple
         ("state", request_sign(row.state).text(charset)),
         *([("done", words.progress(row.done, row.total, row.rate))] if row.done else []),
         *(("why", line) for line in detail.why),
-        *(("do", line) for line in detail.advice),
+        *(("do", line) for line in _todo(detail)),
         ("source", f"{row.source} ({row.module}, {row.method})"),
         ("path", detail.path),
         *((step.name, _when(step, now)) for step in detail.timeline),

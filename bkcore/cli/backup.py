@@ -82,6 +82,7 @@ def _ask(
 ) -> _Asked:
     if frame.dry_run:
         return _Asked({}, Result(lines=[f"{safe(source.path)}: would be asked for" for source in sources]))
+    _warn_of_pauses(frame, end, sources)
     done = [(name, submit_all(end, name, sources, **wishes)) for name in servers]
     each = [(name, source.label, submitted) for name, pairs in done for source, submitted in pairs]
     return _Asked(
@@ -92,6 +93,14 @@ def _ask(
             changed=any(not it.merged for _, _, it in each),
         ),
     )
+
+
+def _warn_of_pauses(frame: Frame, end: ClientEnd, sources: Sequence[Source]) -> None:
+    paused = end.paused()
+    for source in sources:
+        pause = paused.on(end.config.name, source.label)
+        if pause is not None:
+            frame.warn(f"{pause.what} is paused {pause.text}; bkcore resume {pause.what} ends that")
 
 
 def _seconds(timeout: str) -> float | None:

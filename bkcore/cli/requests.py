@@ -1,6 +1,7 @@
 """bkcore show, log, retry, cancel: one request."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,42 +13,41 @@ from bkcore.errors import BkError, NothingMatched
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import is_id
 from bkcore.safe import safe
-from bkcore.spool.attempts import load
-from bkcore.state import Letter
-from bkcore.status import Row, find, pauses, row_of
+from bkcore.status import find, line_of, pauses, row_of
 from bkcore.tick import asking
 from bkcore.tick.ends import system_clock
+
+if TYPE_CHECKING:
+    from bkcore.end.rows import RequestDetail
 
 
 @click.command(cls=Verb, examples=["bkcore show 20261123T031949Z-00042-9f3c2a7b"])
 @click.argument("id_", metavar="ID")
 def show(frame: Frame, id_: str) -> Result:
     """Where a request stands, why, and what comes next."""
+    from bkcore.end.local.detail import detail
+    from bkcore.end.local.requests import Requests
+
     home = home_of(frame)
-    row = row_of(*find(home, id_), pauses(home, system_clock()))
-    return Result(data=plain(row), lines=[*_shown(row), *_line(home, row)])
+    find(home, id_)
+    found = detail(home, Requests(home), id_, system_clock())
+    said = {"why": found.why, "remedy": found.remedy, "advice": found.advice, "version": found.version}
+    return Result(data=plain(found.row) | said, lines=map(safe, _shown(found)))
 
 
-def _shown(row: Row) -> Iterator[str]:
+def _shown(found: "RequestDetail") -> Iterator[str]:
+    row = found.row
     yield f"{row.id}: {row.state}"
     yield f"  source   {row.source} ({row.module}), with {row.peer}"
     yield f"  tries    {row.attempts}"
-    if row.code or row.text:
-        yield f"  because  {row.code} {safe(row.text)}"
-    if row.next_try is not None:
-        yield f"  next try {row.next_try:%Y-%m-%d %H:%M:%SZ}, or now: bkcore retry {row.id}"
-    if row.receipt is not None and row.receipt.stored is not None:
-        yield f"  version  {row.receipt.stored.version}, {row.receipt.stored.size} bytes"
-
-
-def _line(home: ClientHome | ServerHome, row: Row) -> Iterator[str]:
-    """Why what is offered has not arrived, if the control line is to blame."""
-    if not isinstance(home, ClientHome) or row.letter is not Letter.SEND:
-        return
-    tries = load(home.line_tries(row.peer))
-    if tries.code or tries.text:
-        again = f"; the next try is due at {tries.next_try:%H:%M:%SZ}" if tries.next_try is not None else ""
-        yield f"  line     {row.peer} was not reached: {safe(tries.text or tries.code)}{again}"
+    if row.code:
+        yield f"  code     {row.code}"
+    yield from (f"  why      {line}" for line in found.why)
+    if row.next_try is not None and not row.ended:
+        yield f"  next try {row.next_try:%Y-%m-%d %H:%M:%SZ}"
+    if found.version:
+        yield f"  version  {found.version}, {found.size} bytes"
+    yield from (f"  do       {line}" for line in [found.remedy, *found.advice] if line)
 
 
 @click.command(cls=Verb, examples=["bkcore log 20261123T031949Z-00042-9f3c2a7b"])
@@ -81,7 +81,8 @@ def _each(frame: Frame, verb: str, ids: Sequence[str], act: "_Act", *, ask: str 
     """Do it to every request, after all of them were found. ask: what a person must agree to first."""
     home = own_home(frame, verb, plans=True)
     paused = pauses(home, system_clock())
-    rows = [row_of(*find(home, each), paused) for each in dict.fromkeys(ids)]
+    found = [find(home, each) for each in dict.fromkeys(ids)]
+    rows = [row_of(peer, pool, item, paused, line_of(home, peer)) for peer, pool, item in found]
     if frame.dry_run:
         return Result(data=list(map(plain, rows)), lines=[f"{row.id}: {row.state}; {verb} was meant" for row in rows])
     if ask:

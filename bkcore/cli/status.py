@@ -1,5 +1,7 @@
 """bkcore status: where every request stands."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bkcore.cli.frame import Frame, Result
@@ -9,6 +11,9 @@ from bkcore.paths import ServerHome
 from bkcore.safe import safe
 from bkcore.status import Row, pools, rows
 from bkcore.tick.ends import system_clock
+
+if TYPE_CHECKING:
+    from bkcore.end.rows import RequestRow
 
 
 @click.command(cls=Verb, examples=["bkcore status", "bkcore status --client web1 --json"])
@@ -22,7 +27,7 @@ def status(frame: Frame, client: str) -> Result:
     return Result(data=[plain(row) for row in found], lines=list(map(_line, found)) or ["no requests"])
 
 
-def plain(row: Row) -> dict[str, object]:
+def plain(row: "Row | RequestRow") -> dict[str, object]:
     """A request as --json gives it."""
     return {
         "id": row.id,

@@ -197,12 +197,16 @@ class Step(Row, frozen=True):
 
 
 class RequestDetail(Row, frozen=True):
-    """Everything about one request. why: why it stands where it stands, one sentence a line. advice: command lines."""
+    """Everything about one request. why: why it stands where it stands, one sentence a line. advice: command lines.
+
+    remedy: what a person can do about what went wrong, "" when nothing did.
+    """
 
     row: RequestRow
     timeline: tuple[Step, ...]
     why: tuple[str, ...]
     advice: tuple[str, ...]
+    remedy: str = ""
     path: str = ""
     path_b64: str = ""
     note: str = ""

@@ -17,6 +17,7 @@ from bkcore.spool import Item, Pauses, Pool, due
 from bkcore.spool.attempts import load, save
 from bkcore.state import FINAL, WAITS_FOR_PERSON, Answer, Letter
 from bkcore.tick.ends import ClientEnd, scratch, trouble
+from bkcore.tick.settling import settle_older
 from bkcore.tick.wishes import last_wishes
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _note(pool: Pool, request: str, receipt: Receipt) -> None:
 
 
 def _finish(end: ClientEnd, server: str, item: Item, receipt: Receipt) -> None:
-    """The order is: remember the base (or wish again), then F or E, then the outbox goes."""
+    """The order is: remember the base (or wish again), settle what failed before, then F or E, then the outbox goes."""
     from bkcore.archive.bases import forget, remember_base
 
     pool = end.pool(server)
@@ -168,11 +169,11 @@ def _finish(end: ClientEnd, server: str, item: Item, receipt: Receipt) -> None:
         forget(base, receipt.missing)
         if not _is_wished_again(pool, item):
             pool.submit(msgspec.structs.replace(wish, retry_of=wish.id), end.clock())
+    if receipt.stored is not None:
+        settle_older(pool, item.id, wish)
     claim.finish(receipt)
     if receipt.state not in _KEPT:
         durable.remove_tree(outbox)
-    if receipt.stored is not None:
-        _resolve_older(pool, item)
     journal.write(end.home.root, receipt.state.value, id=item.id, server=server, code=receipt.code, text=receipt.text)
 
 
@@ -180,12 +181,6 @@ def _is_wished_again(pool: Pool, item: Item) -> bool:
     """Whether a newer wish of the same source is under way: one's own, made before a crash, is prepared by now."""
     alive = (Letter.COMPLETE, Letter.PROCESSING, Letter.SEND)
     return any(other.letter in alive and other.id > item.id and _same_source(other, item) for other in pool.items())
-
-
-def _resolve_older(pool: Pool, done: Item) -> None:
-    for item in pool.items():
-        if item.letter is Letter.FAILED and item.id < done.id and _same_source(item, done):
-            pool.resolve(item)
 
 
 def _same_source(one: Item, other: Item) -> bool:

@@ -22,6 +22,7 @@ from bkcore.ssh import Remote
 from bkcore.state import Answer, Method
 from bkcore.tick.ends import ServerEnd, scratch, trouble
 from bkcore.tick.extract import stored_receipt
+from bkcore.tick.settling import settle_older
 
 # What says that a client could not be reached, or did not go on.
 _AWAY = frozenset({"unreachable", "stalled"})
@@ -83,6 +84,7 @@ def _stored(end: ServerEnd, client: str, claim: Claim, attempt: int, log: Callab
     if entry is None:
         entry = _retrieve(end, client, claim, request, attempt, log)
     _settle(end, client, entry)
+    settle_older(end.pool(client), entry.id, request)
     return stored_receipt(end, entry)
 
 

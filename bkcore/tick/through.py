@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from bkcore.errors import BkError
 from bkcore.flow import Stop
 from bkcore.request import Receipt, Wish, decode
-from bkcore.spool import Item, Pauses, Pool
+from bkcore.spool import Item, Pool
 from bkcore.state import Answer, Letter
-from bkcore.status import Row, row_of
+from bkcore.status import Row, line_of, row_of
 from bkcore.tick.ends import ClientEnd
 from bkcore.tick.exchange import exchange
 from bkcore.tick.slots import work_in_slots
@@ -96,16 +96,24 @@ class _Watched:
                 self._now[asked] = _follow(self._pool, items[request])
         items = self._items()
         self.ended = all(request in items and items[request].letter in _ENDED for request in self._now.values())
-        for row in _rows(self._pool, items.values(), self._end.paused()):
+        for row in self._rows(items.values()):
             if self._told.get(row.id) != (row.state, row.text):
                 self._told[row.id] = (row.state, row.text)
                 tell(row)
 
     def seen(self) -> list[Seen]:
         """Where each of them stands."""
-        rows = {row.id: row for row in _rows(self._pool, self._items().values(), self._end.paused())}
+        rows = {row.id: row for row in self._rows(self._items().values())}
         server = self._pool.folder.name
         return [_seen(server, asked, request, rows.get(request)) for asked, request in self._now.items()]
+
+    def _rows(self, items: Iterable[Item]) -> Iterator[Row]:
+        paused, line = self._end.paused(), line_of(self._end.home, self._pool.folder.name)
+        for item in items:
+            try:
+                yield row_of(self._pool.folder.name, self._pool, item, paused, line)
+            except BkError:  # it moves at this moment: the next look finds it
+                continue
 
     def _items(self) -> dict[str, Item]:
         wanted = set(self._now.values())
@@ -131,14 +139,6 @@ def _source(pool: Pool, item: Item) -> tuple[str, bytes]:
     except (OSError, BkError):
         return "", b""
     return wish.module, wish.raw_path
-
-
-def _rows(pool: Pool, items: Iterable[Item], paused: Pauses) -> Iterator[Row]:
-    for item in items:
-        try:
-            yield row_of(pool.folder.name, pool, item, paused)
-        except BkError:  # it moves at this moment: the next look finds it
-            continue
 
 
 def _seen(server: str, asked: str, request: str, row: Row | None) -> Seen:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bkcore import journal
+from bkcore.end.local import remedies
 from bkcore.end.local.requests import Body, Found, Requests
 from bkcore.end.local.text import named, span
 from bkcore.end.rows import RequestDetail, RequestRow, Step
@@ -14,7 +15,7 @@ from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Wish
 from bkcore.spool import due
 from bkcore.spool.attempts import load
-from bkcore.state import PAUSED, Answer, Letter
+from bkcore.state import PAUSED, SETTLED, Answer, Letter
 
 _STEPS = {
     True: ("submitted", "prepared", "sent", "accepted"),
@@ -34,6 +35,7 @@ def detail(home: ClientHome | ServerHome, requests: Requests, request: str, now:
         row=row,
         timeline=tuple(_timeline(home, row, body)),
         why=tuple(_why(home, found, row, body, now)),
+        remedy=_remedy(home, row, body),
         advice=tuple(_advice(home, row, body, has_log=log.exists())),
         **named("path", body.wish.raw_path),
         note=body.wish.note,
@@ -130,11 +132,18 @@ def _offered(home: ClientHome | ServerHome, row: RequestRow, now: datetime) -> I
     yield f"It is prepared, and offered to {row.peer} in every push until a final receipt is read."
     if row.state in _HEARD:
         yield f"{row.peer} said: {row.state}{f', {row.text}' if row.text else ''}."
+        if row.next_try is not None and row.next_try > now:
+            yield f"{'The pause ends' if row.state == PAUSED else 'It tries again'} in {span(row.next_try - now)}."
     else:
         yield f"{row.peer} has not answered yet."
     tries = load(home.line_tries(row.peer)) if isinstance(home, ClientHome) else None
     if tries is not None and tries.since is not None:
         yield f"{row.peer} does not answer, for {span(now - tries.since)}: {tries.text or tries.code}."
+        yield f"The next try to reach it is due {_when(tries.next_try, now)}."
+
+
+def _when(moment: datetime | None, now: datetime) -> str:
+    return "at the next tick" if moment is None or moment <= now else f"in {span(moment - now)}"
 
 
 def _ended(row: RequestRow, body: Body) -> str:
@@ -143,7 +152,26 @@ def _ended(row: RequestRow, body: Body) -> str:
         return f"It is stored as {stored.version}."
     if row.state == Answer.NEED:
         return f"{row.peer} lacked some frames: it was asked for again under a new id."
+    if row.state == SETTLED:
+        failed = row.text or row.code or "nobody said why"
+        return f"It failed ({failed}); a newer success of the same source settled it."
     return f"It ended as {row.state}{f': {row.text}' if row.text else ''}."
+
+
+def _remedy(home: ClientHome | ServerHome, row: RequestRow, body: Body) -> str:
+    """What a person can do about what went wrong last."""
+    if row.letter == Letter.FINISHED:
+        return ""
+    waits = row.letter != Letter.FAILED
+    if isinstance(home, ServerHome):
+        return remedies.at_server(row.code, peer=row.peer, source=row.source, waits=waits)
+    line = load(home.line_tries(row.peer))
+    if row.letter == Letter.SEND and line.text:
+        return remedies.of_line(line.code, peer=row.peer)
+    if row.letter == Letter.SEND or (body.receipt is not None and body.receipt.server):
+        me = body.wish.client if isinstance(body.wish, Wish) else ""
+        return remedies.told_client(row.code, peer=row.peer, source=row.source, me=me, waits=waits)
+    return remedies.at_client(row.code, peer=row.peer, source=row.source, waits=waits)
 
 
 def _advice(home: ClientHome | ServerHome, row: RequestRow, body: Body, *, has_log: bool) -> Iterator[str]:
@@ -154,7 +182,7 @@ def _advice(home: ClientHome | ServerHome, row: RequestRow, body: Body, *, has_l
     refused = isinstance(home, ServerHome) and row.state == Answer.REFUSED
     if waits or (row.letter == Letter.FAILED and not refused):
         yield f"bkcore retry {row.id}{place}"
-    if row.letter in (Letter.COMPLETE, Letter.PROCESSING, Letter.SEND):
+    if row.letter in (Letter.COMPLETE, Letter.PROCESSING, Letter.SEND, Letter.FAILED):
         yield f"bkcore cancel {row.id} --yes{place}"
     if has_log:
         yield f"bkcore log {row.id}{place}"

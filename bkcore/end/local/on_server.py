@@ -19,7 +19,7 @@ from bkcore.paths import ServerHome
 from bkcore.spool import Pause, Pauses
 from bkcore.spool.attempts import load
 from bkcore.state import Letter
-from bkcore.status import pauses
+from bkcore.status import NO_SOURCE, pauses
 
 _OPEN = (Letter.COMPLETE, Letter.PROCESSING, Letter.FAILED)
 
@@ -171,7 +171,7 @@ def _open(request: RequestRow | None, stored: Stored | None) -> RequestRow | Non
 def _by_source(rows: list[tuple[RequestRow, Body]]) -> dict[tuple[str, str], RequestRow]:
     """The one request of each source that says most: what runs, then the newest."""
     found: dict[tuple[str, str], RequestRow] = {}
-    for row, _ in rows:
+    for row, _ in (pair for pair in rows if pair[0].source != NO_SOURCE):
         key = (row.peer, row.source)
         if key not in found or found[key].letter != Letter.PROCESSING:
             found[key] = row

@@ -14,10 +14,10 @@ from bkcore.end.query import parse
 from bkcore.end.rows import Page, PageAt, Query, RequestRow
 from bkcore.errors import BkError, NothingMatched, UsageError
 from bkcore.paths import ClientHome, ServerHome
-from bkcore.request import Receipt, Request, Wish, decode
+from bkcore.request import Receipt, Request, Wish
 from bkcore.spool import Attempts, Item, Pause, Pauses, Pool
-from bkcore.state import FINAL, Letter, Role
-from bkcore.status import pause_of, pauses, pools, state_of
+from bkcore.state import FINAL, Letter
+from bkcore.status import hindered, line_of, pause_of, pauses, pools, read, state_of
 
 # What is worked on, what waits, what failed, what ended.
 _RANK = {Letter.PROCESSING: 0, Letter.COMPLETE: 1, Letter.SEND: 1, Letter.FAILED: 2, Letter.FINISHED: 3}
@@ -26,12 +26,16 @@ _ENDED = (Letter.FINISHED, Letter.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One request file as it was met. peer: the other end. tried: when its attempts were last written, 0 for never."""
+    """One request file as it was met. peer: the other end. tried: when its attempts were last written, 0 for never.
+
+    line: what was tried since the control line that it has to take worked last.
+    """
 
     peer: str
     pool: Pool
     item: Item
     tried: int
+    line: Attempts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Requests:
         self._home = home
         self._lock = threading.Lock()
         self._bodies: dict[Path, Body] = {}
-        self._rows: dict[tuple[Path, int, Pause | None], RequestRow] = {}
+        self._rows: dict[tuple[Path, int, Pause | None, Attempts | None], RequestRow] = {}
 
     def page(self, query: Query, at: PageAt) -> Page[RequestRow]:
         """A page of rows, in the usual order or by a column. UsageError: there is no such column."""
@@ -94,7 +98,8 @@ class Requests:
         listed = []
         for peer, pool in pools(self._home):
             tried = _times(pool.folder / ".attempts")
-            listed += [Found(peer, pool, item, tried.get(item.id, 0)) for item in pool.items()]
+            line = line_of(self._home, peer)
+            listed += [Found(peer, pool, item, tried.get(item.id, 0), line) for item in pool.items()]
         return listed
 
     def body(self, each: Found) -> Body | None:
@@ -116,7 +121,7 @@ class Requests:
     def _row(self, each: Found, positions: dict[Path, int], paused: Pauses) -> RequestRow | None:
         path = each.item.path
         pause = self._pause(each, paused)
-        key = (path, each.tried, pause)
+        key = (path, each.tried, pause, each.line)
         position = positions.get(path, 0)
         row = self._rows.get(key)
         if row is None or row.position != position or each.item.letter is Letter.PROCESSING:
@@ -204,23 +209,15 @@ def _number(request: str) -> float:
 
 def _body(each: Found) -> Body | None:
     try:
-        if each.item.letter not in _ENDED:
-            return Body(_wish(each, each.item.body()), None)
-        outcome = each.pool.outcome(each.item)
-        return Body(_wish(each, outcome.raw_body), outcome.receipt)
+        return Body(*read(each.pool, each.item))
     except (OSError, BkError):
         return None
-
-
-def _wish(each: Found, body: bytes) -> Wish | Request:
-    return decode(body, Wish) if each.pool.role is Role.CLIENT else decode(body, Request)
 
 
 def _made(each: Found, body: Body, position: int, pause: Pause | None) -> RequestRow:
     item, receipt, wish = each.item, body.receipt, body.wish
     tried = each.pool.attempts(item.id) if each.tried else Attempts()
-    if pause is not None and item.letter is Letter.COMPLETE:
-        tried = pause.over(tried)
+    tried = hindered(item.letter, tried, pause, each.line)
     reading = gauge.read(each.pool.progress_file(item.id)) if item.letter is Letter.PROCESSING else None
     answer = receipt.state if receipt is not None else tried.answer
     return RequestRow(
