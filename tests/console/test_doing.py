@@ -13,6 +13,7 @@ from textual.widgets import Button
 
 from bkconsole.dialogs.confirm import ConfirmDialog
 from bkconsole.widgets.key_bar import KeyBar
+from bkcore import journal
 from bkcore.jobs import Jobs, State
 from bkcore.request import Receipt
 from bkcore.state import Answer, Letter
@@ -103,7 +104,7 @@ async def test_p_lets_a_source_rest_after_asking_and_the_next_p_ends_that(screen
         await seen.sees("leave web1:tree alone")
         await seen.press("right", "enter")
         await seen.until(lambda: [path.name for path in home.paused.glob("*")] == ["web1:tree"])
-        await seen.sees("by root since")
+        await seen.sees(f"by {journal.actor()} since")
         await seen.press("P")
         await seen.until(lambda: not list(home.paused.glob("*")))
         await seen.sees("waiting")
