@@ -11,8 +11,9 @@ from bkcore import process
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import server_home
 from bkcore.cli.options import Verb, Verbs
-from bkcore.errors import UsageError
+from bkcore.errors import BkError, UsageError
 from bkcore.request import is_client_name
+from bkcore.safe import safe
 
 
 def _ended(gate: Callable[[], object]) -> Result:
@@ -73,21 +74,42 @@ def hook() -> None:
 @hook.command("pre-receive", cls=Verb)
 def pre_receive(frame: Frame) -> Result:  # noqa: ARG001 - every verb is given a Frame
     """Check what is pushed."""
-    from bkcore.controlline.server import check_push
     from bkcore.errors import Refused
 
+    check = _check_admin if _is_admin() else _check_client
     try:
-        check_push(Path.cwd(), sys.stdin.buffer)
+        check()
     except Refused as error:
-        print(f"bk: refused: {error.text}", file=sys.stderr)
+        for line in error.text.splitlines():
+            print(f"bk: refused: {line}", file=sys.stderr)
         return Result(exit=1)
     return Result()
+
+
+def _is_admin() -> bool:
+    """Whether the hook was called in gitosis-admin: git calls it in the repository, whoever pushed and by what way."""
+    return Path.cwd().name == "gitosis-admin.git"
+
+
+def _check_client() -> None:
+    from bkcore.controlline.server import check_push
+
+    check_push(Path.cwd(), sys.stdin.buffer)
+
+
+def _check_admin() -> None:
+    from bkcore.tick.admin import check_admin_push
+
+    for note in check_admin_push(Path.cwd(), sys.stdin.buffer):
+        print(f"bk: note: {note}", file=sys.stderr)
 
 
 @hook.command("post-update", cls=Verb)
 @click.argument("refs", nargs=-1)
 def post_update(frame: Frame, refs: tuple[str, ...]) -> Result:  # noqa: ARG001 - git names what moved; the branch says it
     """Take in what was pushed, and start a tick for it."""
+    if _is_admin():
+        return _bring_in_force()
     client = os.environ.get("BK_CLIENT", "")
     if not is_client_name(client):
         raise UsageError("BK_CLIENT names no client", hint="this is called by git, through the gate")
@@ -96,6 +118,20 @@ def post_update(frame: Frame, refs: tuple[str, ...]) -> Result:  # noqa: ARG001 
     process.detach(
         [sys.executable, "-I", "-m", "bkcore", "tick", "--home", home, "--client", client, "--wait", "--quiet"]
     )
+    return Result()
+
+
+def _bring_in_force() -> Result:
+    """Git answers the push after this: whoever lost a right has lost it by then."""
+    from bkcore.paths import ServerHome
+    from bkcore.tick.admin import bring_in_force
+
+    try:
+        bring_in_force(ServerHome(Path.cwd().parents[1]), os.environ.get("BK_MEMBER", ""))
+    except (BkError, OSError) as error:
+        print(f"bk: taken, and not in force yet: {safe(str(error), 300)}; every tick tries again", file=sys.stderr)
+        return Result(exit=1)
+    print("bk: in force from now on", file=sys.stderr)
     return Result()
 
 

@@ -8,10 +8,8 @@ receive-pack's own rule.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL
 
-from bkcore import process
-from bkcore.controlline.repository import environment, git, is_oid, run
+from bkcore.controlline.repository import is_oid, read, run
 from bkcore.controlline.shape import MASTER, MAX_ENTRIES, MAX_TREE, PLAIN_FILE, Part, largest, parse_name
 from bkcore.errors import Damaged, Refused
 from bkcore.safe import safe
@@ -34,7 +32,7 @@ class _Entry:
 
 def check_push(repository: Path, lines: Iterable[bytes]) -> None:
     """Pass, or raise Refused with one readable line. lines: the hook's standard input, "old new ref" each."""
-    new = _the_branch(list(lines))
+    new = pushed_commit(lines)
     _check_headers(repository, new)
     entries = list(_entries(_raw_tree(repository, new)))
     if len(entries) > MAX_ENTRIES:
@@ -46,8 +44,8 @@ def check_push(repository: Path, lines: Iterable[bytes]) -> None:
     _check_sizes(repository, entries)
 
 
-def _the_branch(lines: list[bytes]) -> str:
-    """The new commit of the one ref that may be pushed."""
+def pushed_commit(lines: Iterable[bytes]) -> str:
+    """The new commit of the one ref that may be pushed. lines: the hook's standard input. Refused for anything else."""
     news = [_check_line(line.decode("utf-8", "backslashreplace").strip()) for line in lines]
     if len(news) != 1:
         raise Refused(f"a push carries one ref, not {len(news)}")
@@ -87,16 +85,10 @@ def _headers(repository: Path, names: list[str]) -> list[tuple[str, int]]:
 
 
 def _raw_tree(repository: Path, new: str) -> bytes:
-    argv = git(repository, "cat-file", "tree", f"{new}:")
-    child = process.start(argv, env=environment(), stderr=DEVNULL)
     try:
-        assert child.stdout is not None
-        raw = child.stdout.read(MAX_TREE + 1)
-        if child.wait() != 0:
-            raise Refused("the pushed tree cannot be read")
-        return raw
-    finally:
-        process.end(child)
+        return read(repository, "cat-file", "tree", f"{new}:", most=MAX_TREE)
+    except Damaged:
+        raise Refused("the pushed tree cannot be read") from None
 
 
 def _entries(raw: bytes) -> Iterator[_Entry]:

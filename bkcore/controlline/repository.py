@@ -5,8 +5,10 @@ An idle tick asks only for tips, so those are read from the files that git keeps
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import DEVNULL
 
 from bkcore import durable, process
 from bkcore.errors import BkError, Damaged
@@ -47,6 +49,22 @@ def run(repository: Path, *words: str, stdin: bytes = b"") -> bytes:
     if done.status != 0:
         raise Damaged(f"{repository.name}: git ended with {done.status}: {last_line(done.err)}")
     return done.out
+
+
+def read(repository: Path, *words: str, most: int, stdin: bytes = b"") -> bytes:
+    """What a git command says, of which at most one byte more than `most` is read. Damaged when it failed."""
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        child = process.start(git(repository, *words), env=environment(), stdin=given, stderr=DEVNULL)
+    try:
+        assert child.stdout is not None
+        said = child.stdout.read(most + 1)
+        if len(said) <= most and child.wait() != 0:
+            raise Damaged(f"{repository.name}: git {words[0]} ended with {child.returncode}")
+        return said
+    finally:
+        process.end(child)
 
 
 def last_line(said: bytes) -> str:

@@ -12,6 +12,7 @@ from bkcore.errors import ConfigError
 ADMIN_REPOSITORY = "gitosis-admin"
 CONF = "gitosis.conf"
 KEYDIR = "keydir"
+CLIENTS = "clients"
 
 
 class Right(StrEnum):

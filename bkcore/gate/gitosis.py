@@ -21,6 +21,11 @@ _COMMENT = re.compile(r"(?:^|\s)[#;].*")
 _RIGHTS = {"writable": Right.WRITE, "readonly": Right.READ, "RW+": Right.WRITE, "RW": Right.WRITE, "R": Right.READ}
 
 
+def is_member(name: str) -> bool:
+    """Whether that can be the name of a member: alice, backupclient@web1."""
+    return _NAME.fullmatch(name) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class _Setting:
     line: int

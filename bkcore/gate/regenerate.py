@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 
 from bkcore.config import ServerLink
-from bkcore.errors import ConfigError, Malformed
 from bkcore.gate.access import KEYDIR
-from bkcore.gate.keys import PublicKey, forced_line, gate_command, parse_key, parse_key_file, regenerate
+from bkcore.gate.keys import PublicKey, forced_line, gate_command, parse_key, regenerate
+from bkcore.gate.rules import parse_keydir
 from bkcore.paths import ClientHome, ServerHome
-from bkcore.safe import safe
 
 AUTHORIZED_KEYS = "authorized_keys"
 
@@ -36,18 +35,5 @@ def write_client_keys(home: ClientHome, links: Mapping[str, ServerLink]) -> bool
 
 def keydir(home: ServerHome) -> list[tuple[str, PublicKey]]:
     """The members' keys, by name. ConfigError for files that cannot be read and for a key that two files hold."""
-    found: dict[PublicKey, str] = {}
-    faults = []
-    for path in sorted((home.access / KEYDIR).glob("*.pub")):
-        try:
-            keys = parse_key_file(path.read_text(encoding="utf-8"))
-        except (Malformed, UnicodeDecodeError) as error:
-            faults += [f"{KEYDIR}/{safe(path.name)}:{line}" for line in str(error).splitlines()]
-            continue
-        for number, key in keys:
-            if key in found:
-                faults.append(f"{KEYDIR}/{safe(path.name)}:{number}: this key stands in {safe(found[key])}.pub already")
-            found.setdefault(key, path.stem)
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return [(member, key) for key, member in found.items()]
+    files = {f"{KEYDIR}/{path.name}": path.read_bytes() for path in (home.access / KEYDIR).glob("*.pub")}
+    return [(member, key) for key, member in parse_keydir(files).items()]

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from bkcore import confine, journal, process
 from bkcore.errors import BkError, GateRefused
-from bkcore.gate.access import access_of
+from bkcore.gate.access import KEYDIR, access_of
 from bkcore.gate.decide import (
     ControlVerb,
     GiveOutbox,
@@ -69,6 +69,9 @@ _Word = str | bytes
 def control(home: Path, member: str, command: str) -> NoReturn:
     """Serve a member's key on a server. Ends the process: as the program that was asked for, or refusing."""
     with _answering(home, member, command):
+        if not (ServerHome(home).access / KEYDIR / f"{member}.pub").exists():
+            # A connection that was opened before the key was taken out goes on, and asks again for each command.
+            raise GateRefused("this key is not known any more")
         verb = decide_control(command, member, access_of(home))
         repository = ServerHome(home).repository(verb.repository)
         if not repository.is_dir():

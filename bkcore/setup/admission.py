@@ -4,9 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from bkcore import durable
 from bkcore.config import load_record, parse_record
-from bkcore.controlline.server import create_repository
 from bkcore.errors import BkError, ConfigError, Refused
 from bkcore.gate.access import CONF, KEYDIR, Access, Right, access_of
 from bkcore.gate.gitosis import parse_access
@@ -14,11 +12,11 @@ from bkcore.gate.keys import PublicKey, parse_key
 from bkcore.gate.regenerate import keydir
 from bkcore.paths import ServerHome
 from bkcore.safe import safe
-from bkcore.setup import admin, files
+from bkcore.setup import files
 from bkcore.setup.identity import CLIENT_USER
 from bkcore.setup.pairing import Offer
+from bkcore.tick.admin import add, bring_in_force, make_client
 
-_METHODS = ("sftp", "rsync", "git")
 # What is added to a gitosis.conf: plain gitosis, then the manual's variant of it.
 _FORMS = ("[group {name}]\nwritable = {name}\nmembers = {member}\n", "repo {name}\n\tRW+ = {member}\n")
 
@@ -35,14 +33,9 @@ def admission(server: ServerHome, offer: Offer, more: Mapping[str, Any] | None =
 
 def admit(server: ServerHome, offer: Offer, more: Mapping[str, Any] | None = None) -> bool:
     """Let a client in: its files in gitosis-admin, its repository, its pool. Whether anything changed. Repeatable."""
-    changed = admin.put(server, admission(server, offer, more), f"let {offer.name} in")
-    folders = [server.pool(offer.name), *(server.client_data(offer.name) / method for method in _METHODS)]
-    missing = [folder for folder in folders if not folder.is_dir()]
-    made = server.repository(offer.name).exists()
-    create_repository(server.repository(offer.name), server.root / "scripts" / "hooks")
-    for folder in missing:
-        durable.make_folder(folder)
-    return changed or bool(missing) or not made
+    brought = bring_in_force(server)
+    changed = add(server, admission(server, offer, more), f"let {offer.name} in")
+    return make_client(server, offer.name) or changed or brought
 
 
 def _member(server: ServerHome, offer: Offer) -> str:

@@ -19,6 +19,7 @@ from bkcore.setup.homes import create_client_home, create_server_home, is_whole
 from bkcore.setup.machine import Machine
 from bkcore.setup.steps import Step
 from bkcore.state import Role
+from bkcore.tick.admin import add
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def _administrator(home: ServerHome, key: PublicKey) -> Step:
     return Step(
         f"the administrator {name}",
         lambda: not (home.access / CONF).exists() or not access_of(home.root).administrators(),
-        lambda: admin.put(home, _appointed(home, name, key), f"{name} administers"),
+        lambda: add(home, _appointed(home, name, key), f"{name} administers"),
     )
 
 

@@ -10,6 +10,7 @@ from bkcore.errors import BkError, Busy
 from bkcore.request import Request, decode
 from bkcore.spool import Item, Pauses, Pool, due, pauses
 from bkcore.state import Letter
+from bkcore.tick.admin import bring_in_force
 from bkcore.tick.ends import ServerEnd, note_pass
 from bkcore.tick.extract import extract
 from bkcore.tick.leftovers import drop_leftovers
@@ -24,6 +25,7 @@ _ALL = frozenset({"extract", "fetch"})
 def tick(end: ServerEnd, client: str = "", only: frozenset[str] = _ALL, *, wait: bool = False) -> None:
     """One pass, over all clients or one. Busy when another housekeeping runs now and wait is False."""
     with durable.locked(end.home.housekeeping, wait=wait, what="this home's housekeeping"):
+        _bring_access_in_force(end)
         clients = [client] if client else end.clients()
         for name in clients:
             _housekeep(end, name, extracting="extract" in only)
@@ -35,6 +37,15 @@ def tick(end: ServerEnd, client: str = "", only: frozenset[str] = _ALL, *, wait:
         if waiting:
             work_in_slots(end.home.slots, min(end.config.slots, waiting), queue.work)
     note_pass(end.home)
+
+
+def _bring_access_in_force(end: ServerEnd) -> None:
+    """What a hook should have done. A branch with faults leaves the last good state in force."""
+    try:
+        bring_in_force(end.home)
+    except (BkError, OSError) as error:
+        end.faults.note(error)
+        journal.write(end.home.root, "access not changed", text=str(error))
 
 
 def _housekeep(end: ServerEnd, client: str, *, extracting: bool) -> None:

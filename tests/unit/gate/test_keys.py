@@ -130,5 +130,5 @@ def test_one_key_for_two_members_is_a_fault_and_so_is_a_broken_file(tmp_path: Pa
         "keydir/b@x.pub:3: this is no public key: it must start with its type, such as ssh-ed25519, and have no options"
     )
     (home.access / "keydir" / "b@x.pub").write_text(f"\n{KEY.line} other comment\n")
-    with pytest.raises(ConfigError, match=r"keydir/b@x.pub:2: this key stands in a@x.pub already"):
+    with pytest.raises(ConfigError, match=r"keydir/b@x.pub:2: this key stands in keydir/a@x.pub already"):
         keydir(home)
