@@ -60,18 +60,23 @@ SetEnv SHLVL=9
         with (folder / "log").open("wb") as log:
             child = subprocess.Popen([program, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log)
         started = cls(port, getpass.getuser(), folder / "log", child)
-        started._await_port()
+        try:
+            until_listening(port, child)
+        except AssertionError:
+            raise AssertionError(started.log.read_text()) from None
         return started
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait()
 
-    def _await_port(self) -> None:
-        deadline = time.monotonic() + _SECONDS
-        while self.process.poll() is None and time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError(self.log.read_text())
+
+def until_listening(port: int, child: "subprocess.Popen[bytes]") -> None:
+    """Wait until somebody listens on a loopback port. AssertionError when the process ends, or never does."""
+    deadline = time.monotonic() + _SECONDS
+    while child.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"nobody listens on {port}")
