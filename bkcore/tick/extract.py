@@ -15,7 +15,8 @@ from bkcore.tick.receipts import publish
 if TYPE_CHECKING:
     from bkcore.archive.entries import Entries, Entry
 
-_MARK = ".extracted"
+#: In a pool: the commit that was taken in last.
+MARK = ".extracted"
 _LOCK = ".extract.lock"
 
 
@@ -25,7 +26,7 @@ def extract(end: ServerEnd, client: str) -> None:
 
     tip = tip_of(end.home.repository(client))
     pool = end.pool(client)
-    mark = pool.folder / _MARK
+    mark = pool.folder / MARK
     if tip is None or (mark.exists() and mark.read_text() == tip):
         return
     pool.create()
