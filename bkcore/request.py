@@ -176,6 +176,11 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def request_of(attempt: str) -> str:
+    """The id in the name of an attempt, "<id>-<number>" and whatever follows."""
+    return "-".join(attempt.split("-")[:3])
+
+
 def is_label(text: str) -> bool:
     """Whether text may be a source's label: also a folder name, so no separators, no leading dot, no reserved name."""
     return _LABEL.fullmatch(text) is not None and text not in RESERVED_LABELS

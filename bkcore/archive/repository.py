@@ -8,7 +8,7 @@ the newest version, so that `git clone` of the folder gives that.
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from bkcore.archive.refs import (
 from bkcore.archive.vault import system_clock
 from bkcore.errors import AlreadyThere, Damaged
 from bkcore.flow import Fetched, Never, Stop
-from bkcore.request import is_id, is_label
+from bkcore.request import is_id, is_label, request_of
 from bkcore.state import Method
 
 OWNER = "bk-source.json"
@@ -151,6 +151,20 @@ def settle(folder: Path, entry: Entry) -> None:
         must(repository, "pack-refs", "--all")
         must(repository, "gc", "--auto", "--quiet")
     durable.sync_file_system(repository)
+
+
+def sweep(folder: Path, wanted: Callable[[], Container[str]]) -> None:
+    """Drop the refs that were brought for requests that are none of the wanted ones. folder: data/<client>/git.
+
+    wanted: asked when it is known what is there, so that a request that comes meanwhile loses nothing.
+    """
+    found = list(folder.glob(f"*.git/{ATTEMPTS}*"))
+    needed = wanted() if found else ()
+    for path in found:
+        if request_of(path.name) not in needed:
+            repository, start = path.parents[2], f"{ATTEMPTS}{path.name}/"
+            move_refs(repository, {}, [start.encode() + ref.name for ref in refs_below(repository, start)])
+            durable.remove_tree(path)
 
 
 def release_tips(folder: Path, repository: str, needed: Iterable[str]) -> None:

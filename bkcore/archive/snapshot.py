@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from bkcore.archive.partials import adopt
 from bkcore.archive.vault import system_clock
 from bkcore.errors import AlreadyThere, Damaged
 from bkcore.flow import Fetched, Kind, Never, Stop, check_stop
-from bkcore.request import is_id, is_label
+from bkcore.request import is_id, is_label, request_of
 from bkcore.state import Method
 
 LATEST = "latest"
@@ -139,6 +139,18 @@ class SnapshotIntake:
         if isinstance(detail, SnapshotDetail):
             with contextlib.suppress(Damaged):
                 yield from read_list(self._folder, detail.list)
+
+
+def sweep(folder: Path, wanted: Callable[[], Container[str]]) -> None:
+    """Drop what was brought for requests that are none of the wanted ones. folder: data/<client>/rsync.
+
+    wanted: asked when it is known what is there, so that a request that comes meanwhile loses nothing.
+    """
+    found = list(folder.glob(f"*/{_NEW}*"))
+    needed = wanted() if found else ()
+    for path in found:
+        if request_of(path.name.removeprefix(_NEW)) not in needed:
+            durable.remove_tree(path)
 
 
 class _Count:

@@ -61,17 +61,16 @@ def retry(home: ClientHome | ServerHome, request: str) -> tuple[str, str]:
 def cancel(home: ClientHome | ServerHome, request: str) -> str:
     """Take a request back: one that waits or failed ends now, one that is worked on is asked to stop.
 
-    NothingMatched; Refused for one that is finished. ConfigError, NotMounted.
+    NothingMatched; Refused for one that is finished. Damaged, ConfigError, NotMounted.
     """
     from bkcore.tick.extract import cancel as cancel_on_server
 
     end = open_end(home)
-    _, pool, item = find(home, request)
+    peer, pool, item = find(home, request)
     if item.letter is Letter.FINISHED:
         raise Refused(f"{request} has ended already")
     if isinstance(end, ServerEnd):
-        cancel_on_server(end, pool, item)
-        return f"{request}: {'asked to stop' if item.letter is Letter.PROCESSING else 'cancelled'}"
+        return f"{request}: {cancel_on_server(end, peer, pool, item)}"
     if item.letter is Letter.FAILED:
         pool.resolve(item, end.own_receipt(request, Answer.CANCELLED, text="settled by a person"))
         return f"{request}: settled"

@@ -35,7 +35,7 @@ def extract(end: ServerEnd, client: str) -> None:
         if branch is None:
             return
         _take_in(end, client, pool, branch.requests)
-        _cancel(end, pool, branch.cancels)
+        _cancel(end, client, pool, branch.cancels)
         if branch.sources is not None:
             durable.replace(pool.folder / ".sources.toml", branch.sources)
         durable.replace(mark, branch.tip.encode())
@@ -79,7 +79,7 @@ def _take_in(end: ServerEnd, client: str, pool: Pool, requests: Mapping[str, byt
             journal.write(end.home.root, "refused", client=client, id=request, text=fault)
         else:
             fresh[request] = body
-    _supersede(end, pool, fresh)
+    _supersede(end, pool, entries, fresh)
     pool.accept(fresh)
     if fresh:
         journal.write(end.home.root, "accepted", client=client, ids=sorted(fresh))
@@ -109,12 +109,16 @@ def _note_reused(end: ServerEnd, client: str, request: str) -> None:
     journal.write(end.home.root, "id reused", client=client, id=request, code="id-reused")
 
 
+def _note_damaged(end: ServerEnd, client: str, request: str, error: Damaged) -> None:
+    journal.write(end.home.root, "entry damaged", client=client, id=request, text=error.text)
+
+
 def _repeat(end: ServerEnd, client: str, pool: Pool, entries: "Entries", request: str, body: bytes) -> None:
     """A version of that id exists: the work was done, whatever happened to TODO. Its receipt is given again."""
     try:
         entry = entries.get(request)
     except Damaged as error:
-        journal.write(end.home.root, "entry damaged", client=client, id=request, text=error.text)
+        _note_damaged(end, client, request, error)
         return
     if entry is None:
         return
@@ -138,8 +142,11 @@ def overtaken(requests: Mapping[str, Request]) -> dict[str, str]:
     return by
 
 
-def _supersede(end: ServerEnd, pool: Pool, fresh: dict[str, bytes]) -> None:
-    """What was not begun yet, here or just come, gives way to what is newer."""
+def _supersede(end: ServerEnd, pool: Pool, entries: "Entries", fresh: dict[str, bytes]) -> None:
+    """What was not begun yet, here or just come, gives way to what is newer.
+
+    Whoever brought a version may have died before it was told: that request still waits, and is told as stored in turn.
+    """
     waiting = {item.id: (item, request) for item, request in _waiting(pool)}
     arrived = {name: decode(body, Request) for name, body in fresh.items()}
     for name, newer in overtaken(arrived | {name: request for name, (_, request) in waiting.items()}).items():
@@ -148,7 +155,7 @@ def _supersede(end: ServerEnd, pool: Pool, fresh: dict[str, bytes]) -> None:
             body = fresh.pop(name)
             pool.settle(body, end.receipt(name, body, Answer.SUPERSEDED, text=text), Letter.FINISHED)
             continue
-        claim = pool.claim(waiting[name][0])
+        claim = None if entries.known(name) else pool.claim(waiting[name][0])
         if claim is not None:
             claim.finish(end.receipt(name, claim.body, Answer.SUPERSEDED, text=text))
 
@@ -160,20 +167,36 @@ def _waiting(pool: Pool) -> Iterator[tuple[Item, Request]]:
                 yield item, decode(item.body(), Request)
 
 
-def _cancel(end: ServerEnd, pool: Pool, cancels: frozenset[str]) -> None:
+def _cancel(end: ServerEnd, client: str, pool: Pool, cancels: frozenset[str]) -> None:
     for item in pool.items():
         if item.id in cancels:
-            cancel(end, pool, item)
+            try:
+                cancel(end, client, pool, item)
+            except Damaged as error:
+                _note_damaged(end, client, item.id, error)
 
 
-def cancel(end: ServerEnd, pool: Pool, item: Item) -> None:
-    """Take a request back: one that waits or failed ends now, one that is being fetched is asked to stop."""
+def cancel(end: ServerEnd, client: str, pool: Pool, item: Item) -> str:
+    """Take a request back: one that waits or failed ends now, one that is being fetched is asked to stop.
+
+    One whose version exists, though nobody told of it yet, is not taken back any more. What was done, in words. Damaged.
+    """
+    from bkcore.archive.entries import Entries
+
     if item.letter is Letter.PROCESSING:
         pool.ask_cancel(item.id)
-    elif item.letter is Letter.COMPLETE:
+        return "asked to stop"
+    if item.letter is Letter.FINISHED:
+        return "has ended already"
+    entry = Entries(end.home.client_data(client)).get(item.id)
+    if item.letter is Letter.COMPLETE:
+        if entry is not None:
+            return "is stored already, as the next tick will tell"
         claim = pool.claim(item)
         if claim is not None:
             claim.finish(end.receipt(item.id, claim.body, Answer.CANCELLED, text="cancelled on request"))
-    elif item.letter is Letter.FAILED:
-        body = pool.outcome(item).raw_body
-        pool.resolve(item, end.receipt(item.id, body, Answer.CANCELLED, text="settled by a person"))
+        return "cancelled"
+    body = pool.outcome(item).raw_body
+    taken_back = end.receipt(item.id, body, Answer.CANCELLED, text="settled by a person")
+    pool.resolve(item, taken_back if entry is None else stored_receipt(end, entry))
+    return "settled"

@@ -54,12 +54,15 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _drop_incomplete(end: ServerEnd) -> None:
-    """What came of archives whose request has ended, when whoever ended it died before that was dropped."""
-    from bkcore.archive.ingest import sweep as drop
+    """What came for requests that have ended, when whoever ended them died before that was dropped."""
+    from bkcore.archive import ingest, repository, snapshot
 
     def waiting(client: str) -> frozenset[str]:
         items = end.pool(client).items()
         return frozenset(item.id for item in items if item.letter in (Letter.COMPLETE, Letter.PROCESSING))
 
     for client in end.clients():
-        drop(end.home.client_data(client) / Method.SFTP, partial(waiting, client))
+        data, wanted = end.home.client_data(client), partial(waiting, client)
+        ingest.sweep(data / Method.SFTP, wanted)
+        snapshot.sweep(data / Method.RSYNC, wanted)
+        repository.sweep(data / Method.GIT, wanted)

@@ -1,14 +1,17 @@
 """Extracting: what is offered becomes requests, once; receipts follow from the pool."""
 
+import msgspec
 import pytest
+from fakes.stored import store
 from fakes.ticks import CLIENT, NOW, Ends, bodies, end_as, letters, request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bkcore import durable, journal
-from bkcore.request import encode
+from bkcore.archive.entries import Entries
+from bkcore.request import Request, digest, encode
 from bkcore.spool import Pool
-from bkcore.state import Answer, Letter
+from bkcore.state import Answer, Letter, Method
 from bkcore.tick import server as server_tick
 from bkcore.tick.extract import cancel, extract, overtaken
 
@@ -19,6 +22,13 @@ def take_in(ends: Ends) -> None:
 
 def journalled(ends: Ends, event: str) -> list[dict[str, object]]:
     return [line for line in journal.read(ends.server.home.root) if line["event"] == event]
+
+
+def make_version(ends: Ends, one: Request) -> None:
+    """Its version exists, and whoever brought it died before that was told."""
+    (other,) = store(ends.server.home.root, CLIENT, one.source, one.raw_path, ["0" * 40], method=Method.GIT)
+    entry = msgspec.structs.replace(other, id=one.id, of=digest(encode(one)))
+    Entries(ends.server.home.client_data(CLIENT)).create(entry)
 
 
 def test_what_is_offered_waits_and_is_answered(ends: Ends) -> None:
@@ -135,9 +145,44 @@ def test_a_failed_request_that_a_person_settles_is_answered_as_cancelled_for_its
     take_in(ends)
     before = ends.receipts()[one.id].of
     end_as(ends, one.id, Answer.FAILED)
-    cancel(ends.server, ends.todo, ends.todo.find(one.id))
+    cancel(ends.server, CLIENT, ends.todo, ends.todo.find(one.id))
     server_tick.tick(ends.server)
     assert (ends.receipts()[one.id].state, ends.receipts()[one.id].of) == (Answer.CANCELLED, before)
+
+
+def test_a_request_whose_version_exists_neither_gives_way_nor_can_be_taken_back(ends: Ends) -> None:
+    old, new = request(1), request(2)
+    ends.offer(bodies(old))
+    take_in(ends)
+    make_version(ends, old)
+    ends.offer(bodies(old, new), cancels=[old.id])
+    take_in(ends)
+    assert letters(ends.todo) == {old.id: Letter.COMPLETE, new.id: Letter.COMPLETE}
+    assert "stored already" in cancel(ends.server, CLIENT, ends.todo, ends.todo.find(old.id))
+    assert letters(ends.todo)[old.id] is Letter.COMPLETE
+
+
+def test_a_failed_request_whose_version_exists_is_settled_as_stored(ends: Ends) -> None:
+    one = request(1)
+    ends.offer(bodies(one))
+    take_in(ends)
+    make_version(ends, one)
+    end_as(ends, one.id, Answer.FAILED)
+    cancel(ends.server, CLIENT, ends.todo, ends.todo.find(one.id))
+    server_tick.tick(ends.server)
+    assert (ends.receipts()[one.id].state, ends.receipts()[one.id].of) == (Answer.STORED, digest(encode(one)))
+
+
+def test_a_cancel_of_one_whose_version_is_damaged_is_noted_and_stops_no_other(ends: Ends) -> None:
+    broken, other = request(1, "/a"), request(2, "/b")
+    ends.offer(bodies(broken, other))
+    take_in(ends)
+    make_version(ends, broken)
+    (ends.server.home.client_data(CLIENT) / "git" / "entries" / broken.id).write_bytes(b"{")
+    ends.offer(bodies(broken, other), cancels=[broken.id, other.id])
+    take_in(ends)
+    assert letters(ends.todo) == {broken.id: Letter.COMPLETE, other.id: Letter.FINISHED}
+    assert [line["id"] for line in journalled(ends, "entry damaged")] == [broken.id]
 
 
 def test_a_death_between_the_end_and_its_receipt_is_made_up_for_by_the_next_tick(ends: Ends) -> None:

@@ -5,9 +5,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes.world import Pair
+from fakes.ticks import bodies, request
+from fakes.world import Pair, git, make_repository
 
 from bkcore import durable
+from bkcore.request import encode
+from bkcore.state import Answer, Letter
 from bkcore.tick.ends import ClientEnd, ServerEnd, system_clock
 from bkcore.tick.leftovers import drop_leftovers
 
@@ -54,6 +57,27 @@ def test_a_server_looks_beside_the_versions_and_never_into_them(pair: Pair) -> N
     drop_leftovers(end)
     assert [path for path in beside if path.exists()] == []
     assert all(path.exists() for path in inside)
+
+
+def test_what_came_for_requests_that_have_ended_goes_and_what_is_waited_for_stays(pair: Pair) -> None:
+    end = ServerEnd.open(pair.server)
+    data, pool = pair.server.client_data("web1"), end.pool("web1")
+    pool.create()
+    waits, ended = request(1, "/waits"), request(2, "/ended")
+    pool.accept(bodies(waits, ended))
+    pool.settle(encode(ended), end.receipt(ended.id, encode(ended), Answer.CANCELLED), Letter.FINISHED)
+    folders = [data / "rsync" / "tree" / f".new-{each.id}-2" for each in (waits, ended)]
+    for folder in folders:
+        (folder / "sub").mkdir(parents=True)
+    repository = data / "git" / "code.git"
+    repository.mkdir(parents=True)
+    make_repository(repository)
+    refs = [f"refs/attempt/{each.id}-1/heads/main" for each in (waits, ended)]
+    for ref in refs:
+        git(repository, "update-ref", ref, git(repository, "rev-parse", "HEAD").strip())
+    drop_leftovers(end)
+    assert [folder.exists() for folder in folders] == [True, False]
+    assert [git(repository, "for-each-ref", ref) != "" for ref in refs] == [True, False]
 
 
 def test_the_names_swept_are_those_that_deaths_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,9 @@ def work_off(ends: Ends, *clients: str) -> None:
         pass
 
 
-def test_hundreds_of_requests_are_not_looked_up_for_each_of_them(ends: Ends, fetches: Fetches, looks: list[str]) -> None:
+def test_hundreds_of_requests_are_not_looked_up_for_each_of_them(
+    ends: Ends, fetches: Fetches, looks: list[str]
+) -> None:
     asked = accept(ends, CLIENT, 400)
     work_off(ends, CLIENT)
     assert fetches.done == asked
