@@ -47,9 +47,9 @@ def gone(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 def left(folder: Path) -> list[str]:
     """Processes of a demo whose world lies below a folder, and what is left of that world."""
-    processes = subprocess.check_output(["ps", "-eo", "args="], text=True).splitlines()
+    processes = subprocess.check_output(["ps", "-ww", "-eo", "args="], text=True).splitlines()
     worlds = [str(path) for path in (folder / "tmp").glob("bkdemo-*")]
-    return worlds + [line for line in processes if f"{folder}/tmp/bkdemo-" in line and "ps -eo" not in line]
+    return worlds + [line for line in processes if f"{folder}/tmp/bkdemo-" in line and "ps -ww" not in line]
 
 
 def to_whole_seconds(folder: Path) -> None:

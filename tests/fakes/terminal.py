@@ -70,7 +70,9 @@ class Terminal:
     def child(self, *words: str) -> int:
         """The process below the shell whose command line has these words. AssertionError if there is none."""
         shell = self._tmux("display-message", "-p", "#{pane_pid}").strip()
-        for line in subprocess.check_output(["ps", "-o", "pid=,args=", "--ppid", shell], text=True).splitlines():
+        # "-ww": else lines end where the terminal of whoever runs the tests does.
+        argv = ["ps", "-ww", "-o", "pid=,args=", "--ppid", shell]
+        for line in subprocess.check_output(argv, text=True).splitlines():
             number, _, command = line.strip().partition(" ")
             if all(word in command for word in words):
                 return int(number)

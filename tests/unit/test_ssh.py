@@ -151,7 +151,7 @@ def test_calls_share_one_connection_which_ends_with_the_block(real: Remote, scra
         assert b"bk: refused" in asked(opened).err
         assert (scratch / "mux").exists()
     assert not (scratch / "mux").exists()
-    done = process.run(["ps", "-eo", "args"])
+    done = process.run(["ps", "-ww", "-eo", "args"])
     assert str(scratch).encode() not in done.out
 
 

@@ -181,7 +181,7 @@ class After:
 
 
 def running(word: str) -> list[str]:
-    done = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True)
     return [each for each in done.stdout.splitlines() if word in each and "rsync" in each]
 
 
