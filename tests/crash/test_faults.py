@@ -1,20 +1,8 @@
 """Faults that somebody could build into the product, and that losing power finds: the sweep's checks bite."""
 
-from collections.abc import Mapping
-
 import pytest
+from fakes import seeded
 from fakes.cuts import Swept, Walk, sweep
-from fakes.road import SERVER
-
-from bkcore import durable
-from bkcore.archive.entries import Entries
-from bkcore.archive.local import LocalStore
-from bkcore.controlline.client import Outgoing
-from bkcore.request import Outcome, Receipt, encode
-from bkcore.spool import Claim, Pool
-from bkcore.state import Letter
-from bkcore.tick import extract
-from bkcore.tick.ends import ServerEnd
 
 
 def backup(walk: Walk) -> None:
@@ -31,71 +19,23 @@ def found(done: Swept, words: str) -> int:
     return sum(words in fault for fault in done.faults)
 
 
-def test_a_letter_removed_before_its_end_is_durable_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def finish(self: Claim, receipt: Receipt) -> None:
-        with self.pool.lock():
-            durable.remove(self.item.path)
-            durable.create(self.item.at(Letter.FINISHED), encode(Outcome.of(self.body, receipt)))
-        self.pool.forget_attempts(self.id)
-        self.release()
-
-    monkeypatch.setattr(Claim, "finish", finish)
+@pytest.mark.parametrize(
+    ("seed", "phases", "told"),
+    [
+        (seeded.old_letter_goes_first, ("receipt",), ("is lost",)),
+        (seeded.version_before_fsync, ("receipt",), ("is said to be stored and has no version", "is damaged")),
+        (seeded.end_before_fsync, ("receipt",), ("cannot be read",)),
+        (seeded.only_what_is_new, ("push", "extract"), ("never ended: S",)),
+        (seeded.known_ids_are_not_asked_for, ("fetch", "extract", "receipt"), ("has a version and is not stored",)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_seeded_fault_is_found(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch, seed: seeded.Seed, phases: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    seed(monkeypatch, walk.road)
     backup(walk)
-    done = sweep(walk, "receipt")
-    print(f"the old letter goes first: {len(done.faults)} faults at {done.cuts} cuts")
-    assert found(done, "is lost")
-
-
-def test_a_version_told_of_before_its_fsync_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LocalStore, "create", lambda self, key, data: self._place(key).write_bytes(data))
-    backup(walk)
-    done = sweep(walk, "receipt")
-    print(f"stored is said before the entry's fsync: {len(done.faults)} faults at {done.cuts} cuts")
-    assert found(done, "is said to be stored and has no version")
-    assert found(done, "is damaged")
-
-
-def test_an_end_told_of_before_its_fsync_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def finish(self: Claim, receipt: Receipt) -> None:
-        self.item.at(Letter.FINISHED).write_bytes(encode(Outcome.of(self.body, receipt)))
-        durable.remove(self.item.path)
-        self.pool.forget_attempts(self.id)
-        self.release()
-
-    monkeypatch.setattr(Claim, "finish", finish)
-    backup(walk)
-    done = sweep(walk, "receipt")
-    print(f"an end is told before its fsync: {len(done.faults)} faults at {done.cuts} cuts")
-    assert found(done, "cannot be read")
-
-
-def test_sending_only_what_is_new_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Outgoing.files
-    control = walk.road.client_home.control(SERVER).parent
-
-    def files(self: Outgoing) -> dict[str, bytes]:
-        sent = control / "sent"
-        known = set(sent.read_text().split()) if sent.exists() else set()
-        control.mkdir(exist_ok=True)
-        durable.replace(sent, " ".join(known | set(self.requests)).encode())
-        new = {name: body for name, body in self.requests.items() if name not in known}
-        return whole(Outgoing(new, self.cancels, self.sources))
-
-    monkeypatch.setattr(Outgoing, "files", files)
-    backup(walk)
-    done = sweep(walk, "push", "extract")
-    print(f"only what is new is sent: {len(done.faults)} faults at {done.cuts} cuts")
-    assert found(done, "never ended: S")
-
-
-def test_work_without_a_check_of_known_ids_is_found(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def take_in(_end: ServerEnd, _client: str, pool: Pool, requests: Mapping[str, bytes]) -> None:
-        pool.accept(requests)
-
-    monkeypatch.setattr(extract, "_take_in", take_in)
-    monkeypatch.setattr(Entries, "known", lambda *_: False)
-    monkeypatch.setattr(Entries, "get", lambda *_: None)
-    backup(walk)
-    done = sweep(walk, "fetch", "extract", "receipt")
-    print(f"known ids are not asked for: {len(done.faults)} faults at {done.cuts} cuts")
-    assert found(done, "has a version and is not stored")
+    done = sweep(walk, *phases)
+    print(f"{seed.__doc__} {len(done.faults)} faults at {done.cuts} cuts")
+    for words in told:
+        assert found(done, words), words

@@ -119,11 +119,15 @@ class Road:
 
     def push(self, line: Transport, commit: str) -> str:
         """Bring a commit to the server, whose hook takes it in."""
+        self.deliver(line, commit)
+        extract(self.server, CLIENT)
+        return ""
+
+    def deliver(self, line: Transport, commit: str) -> None:
+        """Bring a commit to the server; its hook does not run."""
         theirs = self.server_home.repository(CLIENT)
         _copy_objects(line.repository, theirs)
         _point(theirs, MASTER, commit)
-        extract(self.server, CLIENT)
-        return ""
 
     def fetch(self, line: Transport) -> None:
         """Bring the server's branch and receipts to the client."""
