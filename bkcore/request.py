@@ -226,7 +226,7 @@ def decode(body: bytes, kind: type[T]) -> T:
         value = msgspec.convert(table, kind)
         _check(value)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise Malformed(f"not a {kind.__name__.lower()}: {error}") from None
+        raise Malformed(f"malformed {kind.__name__.lower()}: {error}") from None
     return value
 
 

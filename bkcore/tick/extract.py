@@ -179,7 +179,9 @@ def _cancel(end: ServerEnd, client: str, pool: Pool, cancels: frozenset[str]) ->
 def cancel(end: ServerEnd, client: str, pool: Pool, item: Item) -> str:
     """Take a request back: one that waits or failed ends now, one that is being fetched is asked to stop.
 
-    One whose version exists, though nobody told of it yet, is not taken back any more. What was done, in words. Damaged.
+    One whose version exists, though nobody told of it yet, is not taken back any more. What was done, in words.
+
+    Damaged.
     """
     from bkcore.archive.entries import Entries
 
