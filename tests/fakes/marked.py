@@ -19,7 +19,7 @@ from bkcore.retrieval.git import Git
 from bkcore.retrieval.rsync import Rsync
 from bkcore.retrieval.sftp import Sftp
 from bkcore.spool import Claim
-from bkcore.tick import exchange, extract, fetch, prepare, server
+from bkcore.tick import exchange, extract, fetch, prepare, queue, server
 
 # Receipts are published by a server, and read back by a client. Concluding is what makes a request end at either end.
 PHASES: dict[str, tuple[tuple[Any, str], ...]] = {
@@ -32,7 +32,7 @@ PHASES: dict[str, tuple[tuple[Any, str], ...]] = {
         (Entries, "create"),
     ),
     "conclude": ((fetch, "_settle"), (Claim, "finish"), (exchange, "_finish")),
-    "receipt": ((extract, "publish"), (server, "publish"), (Transport, "fetch")),
+    "receipt": ((extract, "publish"), (queue, "publish"), (server, "publish_if_changed"), (Transport, "fetch")),
 }
 
 
