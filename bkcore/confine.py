@@ -133,7 +133,7 @@ def _check(answer: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Become the program. Exit 127 when it cannot be started."""
+    """Become the program. Exit 127 when it cannot be started. PARENT 0: whoever the parent is now."""
     parent, *rest = arguments
     confined = rest[0] == "--confine"
     rest = rest[confined:]
@@ -142,7 +142,7 @@ def main(arguments: list[str]) -> None:
         reach[rest[0]].append(rest[1])
         rest = rest[2:]
     program = rest[1:]
-    die_with(int(parent))
+    die_with(int(parent) or os.getppid())
     if confined:
         try:
             confine(reach["--run"], reach["--read"], reach["--write"])

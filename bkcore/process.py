@@ -164,6 +164,14 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
+def tied(argv: Sequence[str]) -> list[str]:
+    """A command for another program to start, which ends with the one who starts it. ProgramMissing.
+
+    A program's own children get no signal when it is killed: one that still has a line would go on writing.
+    """
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), "0", "--", find(argv[0]), *argv[1:]]
+
+
 def _reach_options(reach: Reach | None) -> list[str]:
     if reach is None:
         return []

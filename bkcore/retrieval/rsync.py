@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bkcore import ssh
+from bkcore import process, ssh
 from bkcore.errors import BkError, Cut, Damaged, Gone, Stalled
 from bkcore.flow import Fetched, Notes, Progress, Sink, Stop
 from bkcore.retrieval import itemized
@@ -136,7 +136,8 @@ def _argv(order: Fetch, line: ssh.Line, into: Path) -> list[str]:
         *(["--checksum"] if order.full else []),
         *([f"--compare-dest={order.base}"] if order.base else []),
     ]
-    shell = " ".join(map(_quoted, line.command()))
+    # The receiver is a child of the rsync that is started here, and ends when its line does.
+    shell = " ".join(map(_quoted, process.tied(line.command())))
     return ["rsync", *_ALWAYS, *optional, "-e", shell, f"{line.bracketed}:{order.what}/", f"{into}/"]
 
 

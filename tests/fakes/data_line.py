@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import shlex
 import socket
 import subprocess
@@ -52,7 +53,7 @@ class DataLine(Door):
         argv = self._argv(call)
         if self.cut_after is None and self.stall_after is None and self.change is bytes:
             return _run(tuple(argv), "", connection, streams)
-        return self._pump(argv, streams)
+        return self._pump(argv, connection, streams)
 
     def _argv(self, call: Call) -> list[str]:
         if "s" in call.flags:
@@ -62,7 +63,7 @@ class DataLine(Door):
         path = str(self.served[label])
         return [*words, f"{path}/"] if words[0] == "rsync" else [*words, path]
 
-    def _pump(self, argv: list[str], streams: list[int]) -> int:
+    def _pump(self, argv: list[str], connection: socket.socket, streams: list[int]) -> int:
         stdin, stdout, stderr = streams
         child = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, bufsize=0)
         os.close(stdin)
@@ -70,7 +71,7 @@ class DataLine(Door):
         assert child.stdout is not None
         passed = 0
         try:
-            while block := self._next(child.stdout.fileno(), passed):
+            while block := self._next(child.stdout.fileno(), passed, connection):
                 write_all(stdout, self.change(block))
                 passed += len(block)
         except OSError:
@@ -81,14 +82,21 @@ class DataLine(Door):
         status = child.wait()
         return status if self.cut_after is None and status >= 0 else 255
 
-    def _next(self, stream: int, passed: int) -> bytes:
+    def _next(self, stream: int, passed: int, connection: socket.socket) -> bytes:
         most = 1 << 16
         if self.cut_after is not None:
             most = min(most, self.cut_after - passed)
         if self.stall_after is not None and passed >= self.stall_after:
-            self.released.wait(60)
+            while not self.released.wait(0.02) and not _is_over(connection):
+                pass
             return b""
         return os.read(stream, most) if most > 0 else b""
+
+
+def _is_over(connection: socket.socket) -> bool:
+    """Whether the caller is gone: with a real ssh its streams would be, too."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
 
 
 def write_all(stream: int, data: bytes) -> None:
