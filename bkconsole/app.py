@@ -142,7 +142,7 @@ class ConsoleApp(App[None]):
         if message.turned:
             self._outdate(set(Topic))
         self.guide.stored = any(link.overview and link.overview.counts.get("ok") for link in self.links)
-        if isinstance(self.screen, View) and self.screen.is_mounted:
+        if isinstance(self.screen, View) and self.screen.stands:
             self.screen.show_bars()
 
     def _outdate(self, topics: set[Topic]) -> None:
@@ -189,7 +189,7 @@ class ConsoleApp(App[None]):
         await self.switch_mode(name)
         self.guide.visit(name)
         view = self.views[name]
-        if view.is_mounted:
+        if view.stands:
             view.show_bars()
         return view
 

@@ -58,6 +58,11 @@ class View(Screen[None]):
         return self.app  # type: ignore[return-value]
 
     @property
+    def stands(self) -> bool:
+        """Whether all its parts are there. Ends are heard before that, and after."""
+        return self.is_mounted and all(self.query(part) for part in (LineList, StatusBar, Hint, KeyBar))
+
+    @property
     def list(self) -> LineList:
         """The list of this screen."""
         return self.query_one(LineList)

@@ -9,6 +9,7 @@ from fakes.consoles import current
 from fakes.person import Seen, console, ends
 from fakes.road import Road
 
+from bkconsole.messages import LinkChanged
 from bkcore.end.verbs import End
 from bkcore.errors import Unreachable
 from bkcore.spool import Attempts
@@ -52,6 +53,7 @@ async def test_an_end_that_does_not_answer_keeps_its_last_rows_and_the_others_go
     async with console(stored, screen, given=[dying, client]) as seen:
         before = seen.view.list._lines.count()
         dying.dead = True
+        await seen.sees("main (server) no answer")
         stored.now += timedelta(minutes=7)
         await seen.sees("main (server) no answer 7 m ago", "web1 (client) 0 s")
         await current(seen.pilot)
@@ -73,3 +75,11 @@ async def test_a_client_that_is_away_is_drawn_dim_with_words(stored: Road) -> No
         await seen.to("tree")
         await seen.sees("◌ away", "the other end does not a")
         assert all_dim(seen)
+
+
+async def test_an_end_that_is_heard_while_a_screen_is_put_up_or_taken_down_does_no_harm(stored: Road) -> None:
+    async with console(stored, "overview") as seen:
+        await seen.view.query("StatusBar").remove()
+        seen.app.post_message(LinkChanged("main (server)", turned=True))
+        await seen.pilot.pause()
+        assert not seen.app.faults
