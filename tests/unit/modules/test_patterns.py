@@ -1,17 +1,38 @@
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bkcore.modules.patterns import Excludes, fault_of
 
-FILES = ("a", "b.tmp", "x/.cache/y", ".cache/z", "x/y/a", "x/y/c1", "x/a/b", "sub/x/y/k", "br[a]cket", "st*r", "c1/q")
+FILES = (
+    "a",
+    "b.tmp",
+    "x/.cache/y",
+    ".cache/z",
+    "x/y/a",
+    "x/y/c1",
+    "x/a/b",
+    "sub/x/y/k",
+    "br[a]cket",
+    "st*r",
+    "c1/q",
+    "ab",
+    "-",
+    "!",
+    "]",
+    "b\\a",
+)
 PATTERNS = (
     "a", "/a", "*.tmp", "*/.cache", ".cache", ".cache/", "x/y", "/x/y", "**/y", "x/**", "/x/*/a", "c[0-9]", "c[!0-9]",
     "?", "x/?", "br\\[a\\]cket", "st\\*r", "y/k", "*", "/*/a", "[a-b]", "sub/", "a/", "[^x]", "c1/", "**a**",
+    "[]", "[]a]", "[!]a]", "[z-a]", "[a-", "[", "[^", "x[/]y", "[[:alpha:]]", "c[[:digit:]]", "[[:none:]]", "[[:alpha]",
+    "c[\\1]", "[a\\]", "\\a", "\\a*", "*\\", "[a-\\c]", "[--a]", "[a-c-z]", "[!a-b]", "br[[]a]cket", "[a-]", "[!!]",
+    "[[:]",
 )  # fmt: skip
 
 
@@ -25,6 +46,13 @@ def test_a_pattern_means_what_it_means_to_rsync(tmp_path: Path, pattern: str) ->
     listed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
     theirs = {line.split(None, 4)[4] for line in listed} - {"."}
     assert theirs == left(top, Excludes([pattern]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.text("ab[]!^-\\*?/:", min_size=1, max_size=7).filter(lambda text: not fault_of(text)))
+def test_any_pattern_means_what_it_means_to_rsync(pattern: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        test_a_pattern_means_what_it_means_to_rsync(Path(folder), pattern)
 
 
 def left(top: Path, excludes: Excludes) -> set[str]:
