@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,8 @@ _CANCEL = ".cancel"
 _PROGRESS = ".progress"
 _SEQUENCE = ".sequence"
 _LOCK = ".lock"
+
+_Meant = tuple[str, str, bytes, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +93,27 @@ class Pool:
         raise NothingMatched(f"no request {request} in {self.folder}")
 
     def submit(self, wish: Wish, now: datetime) -> Submitted:
-        """Add a wish, with an id of its own; an equal one that still waits takes it in. Durable on return.
+        """Add one wish; see submit_all()."""
+        return self.submit_all([wish], now)[0]
+
+    def submit_all(self, wishes: Sequence[Wish], now: datetime) -> list[Submitted]:
+        """Add wishes, each with an id of its own; an equal one that still waits takes it in. All durable on return.
 
         wish.id is replaced. Wishes that are being worked on take nothing in: the new one waits behind them.
         """
         with self.lock():
-            for item in self._files():
-                if item.letter is Letter.COMPLETE and item.key == wish.key and _same(item, wish):
-                    return Submitted(item.id, merged=True)
-            wish = _with_id(wish, new_id(now, self._next_sequence()))
-            name = f"{wish.module}:{_slug(wish.raw_path)}-{wish.key}.{wish.id}"
-            staged = self.folder / f"{Letter.INCOMPLETE.value}{name}"
-            durable.create_batch([(staged, self.folder / f"{Letter.COMPLETE.value}{name}", encode(wish))])
-            return Submitted(wish.id, merged=False)
+            waiting = self._waiting()
+            last = self._last_sequence()
+            new: dict[_Meant, Wish] = {}
+            done = []
+            for wish in wishes:
+                known = next((item.id for item in waiting.get(wish.key, ()) if _same(item, wish)), "")
+                merged = bool(known) or _meant(wish) in new
+                if not merged:
+                    new[_meant(wish)] = _with_id(wish, new_id(now, last + len(new) + 1))
+                done.append(Submitted(known or new[_meant(wish)].id, merged=merged))
+            self._create(new.values(), last + len(new))
+            return done
 
     def accept(self, bodies: Mapping[str, bytes]) -> None:
         """Add requests that came over the control line, under the ids they have. All durable on return."""
@@ -226,14 +236,31 @@ class Pool:
         with durable.locked(self.folder / _LOCK):
             yield
 
-    def _next_sequence(self) -> int:
-        path = self.folder / _SEQUENCE
+    def _waiting(self) -> dict[str, list[Item]]:
+        """What still waits, by key."""
+        found: dict[str, list[Item]] = {}
+        for item in self._files():
+            if item.letter is Letter.COMPLETE:
+                found.setdefault(item.key, []).append(item)
+        return found
+
+    def _create(self, wishes: Collection[Wish], sequence: int) -> None:
+        """Make wishes C, the sequence first: a number that was given away is never given again."""
+        if not wishes:
+            return
+        durable.replace(self.folder / _SEQUENCE, f"{sequence}\n".encode())
+        names = [(f"{wish.module}:{_slug(wish.raw_path)}-{wish.key}.{wish.id}", wish) for wish in wishes]
+        incomplete, complete = Letter.INCOMPLETE.value, Letter.COMPLETE.value
+        durable.create_batch(
+            (self.folder / f"{incomplete}{name}", self.folder / f"{complete}{name}", encode(wish))
+            for name, wish in names
+        )
+
+    def _last_sequence(self) -> int:
         try:
-            last = int(path.read_text(encoding="ascii"))
+            return int((self.folder / _SEQUENCE).read_text(encoding="ascii"))
         except (OSError, ValueError):
-            last = 0
-        durable.replace(path, f"{last + 1}\n".encode())
-        return last + 1
+            return 0
 
     def _files(self) -> Iterator[Item]:
         try:
@@ -292,14 +319,17 @@ def _slug(path: bytes) -> str:
     return _SLUG.sub(b"_", path).strip(b"_").decode("ascii")[-_LONGEST_SLUG:] or "root"
 
 
+def _meant(wish: Wish) -> _Meant:
+    """What two wishes for the same thing have in common."""
+    return (wish.client, wish.module, wish.raw_path, wish.full, wish.hold)
+
+
 def _same(item: Item, wish: Wish) -> bool:
     """Whether a waiting wish is the same wish, told by its body and not by a hash."""
     try:
-        other = decode(item.body(), Wish)
+        return _meant(decode(item.body(), Wish)) == _meant(wish)
     except (Malformed, FileNotFoundError):
         return False
-    mine = (wish.client, wish.module, wish.raw_path, wish.full, wish.hold)
-    return mine == (other.client, other.module, other.raw_path, other.full, other.hold)
 
 
 def _with_id(wish: Wish, request: str) -> Wish:

@@ -28,9 +28,9 @@ def submit_all(
     end: ClientEnd, server: str, sources: Sequence[Source], **wishes: object
 ) -> list[tuple[Source, Submitted]]:
     """One wish for each source. wishes: as for submit()."""
-    from bkcore.tick.client import submit
+    from bkcore.tick import client
 
-    return [(source, submit(end, server, source, **wishes)) for source in sources]
+    return list(zip(sources, client.submit_all(end, server, sources, **wishes), strict=True))
 
 
 def retry(home: ClientHome | ServerHome, request: str) -> tuple[str, str]:

@@ -1,9 +1,11 @@
 """The client's tick: recover, submit what is due, prepare, exchange with every server."""
 
 import time
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from bkcore import durable, journal
+from bkcore.config.client import Schedule
 from bkcore.modules import Source, sources_of
 from bkcore.request import Wish, new_id, path_fields
 from bkcore.spool import Submitted, pauses
@@ -14,7 +16,7 @@ from bkcore.tick.leftovers import drop_leftovers
 from bkcore.tick.schedule import is_due
 from bkcore.tick.slots import work_in_slots
 from bkcore.tick.sweep import newest_of_each, sweep_daily, sweep_outbox, wish_again
-from bkcore.tick.wishes import last_wishes
+from bkcore.tick.wishes import Last, last_wishes
 
 _EXCHANGE_SECONDS = 30.0
 _ALL = frozenset({"prepare", "push"})
@@ -32,23 +34,36 @@ def tick(end: ClientEnd, only: frozenset[str] = _ALL) -> None:
 
 
 def submit(end: ClientEnd, server: str, source: Source, **wishes: object) -> Submitted:
-    """Put one wish for a source into a server's pool. wishes: origin, note, full, hold, retry_of of the Wish."""
+    """Put one wish for a source into a server's pool; see submit_all()."""
+    return submit_all(end, server, [source], **wishes)[0]
+
+
+def submit_all(end: ClientEnd, server: str, sources: Sequence[Source], **wishes: object) -> list[Submitted]:
+    """Put a wish for each source into a server's pool, all durable on return.
+
+    wishes: origin, note, full, hold, retry_of of the Wish.
+    """
     pool = end.pool(server)
     pool.create()
     now = end.clock()
+    made = [_wish(end.config.name, source, now, wishes) for source in sources]
+    submitted = pool.submit_all(made, now)
+    for source, done in zip(sources, submitted, strict=True):
+        journal.write(end.home.root, "submitted", id=done.id, source=source.label, server=server, merged=done.merged)
+    return submitted
+
+
+def _wish(client: str, source: Source, now: datetime, wishes: Mapping[str, object]) -> Wish:
     fields: dict[str, object] = {**path_fields(source.path), **wishes}
-    wish = Wish(
+    return Wish(
         id=new_id(now, 0),
-        client=end.config.name,
+        client=client,
         source=source.label,
         module=source.module,
         method=source.method,
         created=now,
         **fields,  # type: ignore[arg-type]
     )
-    done = pool.submit(wish, now)
-    journal.write(end.home.root, "submitted", id=done.id, source=source.label, server=server, merged=done.merged)
-    return done
 
 
 def _housekeep(end: ClientEnd) -> None:
@@ -73,13 +88,19 @@ def _submit_due(end: ClientEnd) -> None:
     server = end.config.server_name()
     last = last_wishes(end.pool(server))
     paused = end.paused()
-    for source, schedule in planned:
-        every = timedelta(seconds=schedule.every or 0)
-        before = last.get((source.module, source.path))
-        if paused.on(end.config.name, source.label) is None and is_due(
-            end.clock(), before.created if before else None, every, schedule.at, schedule.window, end.config.name
-        ):
-            submit(end, server, source, origin="schedule")
+    due = [
+        source
+        for source, schedule in planned
+        if paused.on(end.config.name, source.label) is None
+        and _is_due(end, schedule, last.get((source.module, source.path)))
+    ]
+    if due:
+        submit_all(end, server, due, origin="schedule")
+
+
+def _is_due(end: ClientEnd, schedule: Schedule, before: Last | None) -> bool:
+    every = timedelta(seconds=schedule.every or 0)
+    return is_due(end.clock(), before.created if before else None, every, schedule.at, schedule.window, end.config.name)
 
 
 def _any_waits(end: ClientEnd) -> bool:
@@ -89,8 +110,9 @@ def _any_waits(end: ClientEnd) -> bool:
 
 def _prepare_all(end: ClientEnd) -> None:
     """Prepare one after the other, and let the servers know in between when it takes long."""
-    from bkcore.tick.prepare import prepare_next
+    from bkcore.tick.prepare import Preparing
 
+    preparing = Preparing(end)
     exchanged = time.monotonic()
 
     def work() -> bool:
@@ -98,7 +120,7 @@ def _prepare_all(end: ClientEnd) -> None:
         if time.monotonic() - exchanged > _EXCHANGE_SECONDS:
             _exchange_all(end)
             exchanged = time.monotonic()
-        return prepare_next(end)
+        return preparing.next()
 
     work_in_slots(end.home.slots, 1, work)
 

@@ -3,7 +3,10 @@
 Wishes of one source for several servers are prepared in one run: its data is read and cut once for all of them.
 """
 
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bkcore import journal
@@ -26,39 +29,87 @@ class _Held:
     log: journal.StepLog
 
 
-def prepare_next(end: ClientEnd) -> bool:
-    """Prepare one wish that is due, of any server, and with it those of the same source; persons' wishes first.
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A wish that may be prepared, and for which server it is. wish: None when it moves now, or is damaged."""
 
-    False when there is none.
+    server: str
+    item: Item
+    wish: Wish | None
+
+    @property
+    def rank(self) -> tuple[bool, str, str]:
+        """What goes first: persons' wishes, then the oldest."""
+        return (self.wish is None or self.wish.origin != "person", self.item.id, self.server)
+
+
+class Preparing:
+    """The preparing of an end's wishes, one after the other, of all servers in one order.
+
+    What is listed is used for twenty times as long as listing it took: a long queue is not read anew at each step, and
+    what a person adds is seen soon all the same.
     """
-    waiting = _waiting(end)
-    for server, item in waiting:
-        claim = end.pool(server).claim(item)
-        if claim is not None:
-            held = [_hold(end, server, claim)]
-            try:
-                held += _claim_others(end, server, item, waiting)
-                _work(end, held)
-            finally:
-                for each in held:
-                    each.claim.release()
+
+    def __init__(self, end: ClientEnd) -> None:
+        self._end = end
+        self._queue: deque[_Ready] = deque()
+        self._alike: dict[str, list[_Ready]] = {}
+        self._stale = 0.0
+
+    def next(self) -> bool:
+        """Prepare the first wish that is due, and with it those of the same source. False when there is none."""
+        if time.monotonic() < self._stale and self._any():
             return True
-    return False
+        self._list()
+        return self._any()
+
+    def _list(self) -> None:
+        begun = time.monotonic()
+        found = sorted(_ready(self._end), key=lambda each: each.rank)
+        self._queue = deque(found)
+        self._alike = {}
+        for each in found:
+            self._alike.setdefault(each.item.key, []).append(each)
+        self._stale = begun + 20 * (time.monotonic() - begun)
+
+    def _any(self) -> bool:
+        while self._queue:
+            first = self._queue.popleft()
+            with ExitStack() as stack:
+                mine = _claim(self._end, first, stack)
+                if mine is None:
+                    continue
+                others = (_claim(self._end, other, stack) for other in self._others(first))
+                _work(self._end, [mine, *(each for each in others if each is not None)])
+                return True
+        return False
+
+    def _others(self, first: _Ready) -> Iterable[_Ready]:
+        """The first wish of each other server for the same source."""
+        firsts: dict[str, _Ready] = {}
+        for each in self._alike[first.item.key]:
+            if each.server != first.server:
+                firsts.setdefault(each.server, each)
+        return firsts.values()
 
 
-def _waiting(end: ClientEnd) -> list[tuple[str, Item]]:
-    """What is due and not paused, of any server, in the order in which it is done."""
-    found: list[tuple[int, str, str, Item]] = []
+def prepare_next(end: ClientEnd) -> bool:
+    """Prepare one wish that is due; see Preparing."""
+    return Preparing(end).next()
+
+
+def _ready(end: ClientEnd) -> Iterator[_Ready]:
+    """What is due and not paused, of any server."""
     paused = end.paused()
     for server in end.config.server:
         pool = end.pool(server)
         items = pool.items()
         busy = {item.key for item in items if item.letter is Letter.PROCESSING}
-        waiting = [item for item in items if item.letter is Letter.COMPLETE and item.key not in busy]
-        ready = [item for item in waiting if due(pool.attempts(item.id), end.clock())]
-        wishes = [(item, _wish(item)) for item in ready]
-        found += [(_rank(wish), item.id, server, item) for item, wish in wishes if not _rests(paused, wish)]
-    return [(server, item) for _, _, server, item in sorted(found, key=lambda each: each[:3])]
+        for item in items:
+            if item.letter is Letter.COMPLETE and item.key not in busy and due(pool.attempts(item.id), end.clock()):
+                ready = _Ready(server, item, _wish(item))
+                if not _rests(paused, ready.wish):
+                    yield ready
 
 
 def _wish(item: Item) -> Wish | None:
@@ -69,26 +120,20 @@ def _wish(item: Item) -> Wish | None:
         return None
 
 
-def _rank(wish: Wish | None) -> int:
-    return 0 if wish is not None and wish.origin == "person" else 1
-
-
 def _rests(paused: Pauses, wish: Wish | None) -> bool:
     return wish is not None and paused.on(wish.client, wish.source) is not None
 
 
-def _hold(end: ClientEnd, server: str, claim: Claim) -> _Held:
-    return _Held(server, end.pool(server), claim, journal.StepLog(end.home.root, claim.id))
-
-
-def _claim_others(end: ClientEnd, server: str, item: Item, waiting: Sequence[tuple[str, Item]]) -> list[_Held]:
-    """The first wish of each other server for the same source, as far as they can be had."""
-    firsts: dict[str, Item] = {}
-    for other, wish in waiting:
-        if other != server and wish.key == item.key:
-            firsts.setdefault(other, wish)
-    claims = ((other, end.pool(other).claim(wish)) for other, wish in firsts.items())
-    return [_hold(end, other, claim) for other, claim in claims if claim is not None]
+def _claim(end: ClientEnd, ready: _Ready, stack: ExitStack) -> _Held | None:
+    """Take it, until the stack ends. None when it is not to be had any more: time has passed since it was listed."""
+    pool = end.pool(ready.server)
+    if _rests(end.paused(), ready.wish) or not due(pool.attempts(ready.item.id), end.clock()):
+        return None
+    claim = pool.claim(ready.item)
+    if claim is None:
+        return None
+    stack.callback(claim.release)
+    return _Held(ready.server, pool, claim, journal.StepLog(end.home.root, claim.id))
 
 
 def _work(end: ClientEnd, held: Sequence[_Held]) -> None:

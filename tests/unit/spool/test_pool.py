@@ -56,6 +56,26 @@ def test_an_equal_wish_merges_with_one_that_waits_and_waits_behind_one_that_is_w
     claim.release()
 
 
+def test_many_wishes_at_once_are_durable_together_and_merge_as_single_ones_do(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = pool.submit(wish("/a"), NOW)
+    syncs = []
+    for name in ("_sync", "_sync_all"):
+        real = getattr(durable, name)
+        monkeypatch.setattr(durable, name, lambda *given, real=real: syncs.append(real(*given)))
+    done = pool.submit_all([wish(path) for path in ("/a", *map(str, range(500)), "/b", "/b")], NOW)
+    assert (done[0].id, done[0].merged) == (waiting.id, True)
+    assert (done[-1].id, done[-1].merged, done[-2].merged) == (done[-2].id, True, False)
+    assert len({each.id for each in done}) == len(pool.items()) == 502
+    assert len(syncs) < 10
+
+
+def test_a_sequence_number_is_given_away_once(pool: Pool) -> None:
+    done = [*pool.submit_all([wish("/a"), wish("/b")], NOW), pool.submit(wish("/c"), NOW)]
+    assert [each.id.split("-")[1] for each in done] == ["00001", "00002", "00003"]
+
+
 def test_two_paths_are_two_wishes(pool: Pool) -> None:
     pool.submit(wish("/a"), NOW)
     assert not pool.submit(wish("/b"), NOW).merged

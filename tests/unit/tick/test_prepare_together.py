@@ -8,11 +8,11 @@ from fakes.ticks import CLIENT, Ends, make_ends
 from bkcore.errors import SourceFailed
 from bkcore.modules import MODULES, sources_of
 from bkcore.setup import homes
-from bkcore.spool import Pool
+from bkcore.spool import Item, Pause, Pool, pauses
 from bkcore.state import Answer, Letter
 from bkcore.tick import client as client_tick
 from bkcore.tick.ends import ClientEnd
-from bkcore.tick.prepare import prepare_next
+from bkcore.tick.prepare import Preparing, prepare_next
 
 SERVERS = ("main", "second", "third")
 
@@ -130,3 +130,49 @@ def test_one_that_was_laid_out_before_a_death_is_only_offered(ends: Ends, reads:
     assert reads == ["read", "read"]
     assert letters(ends) == {server: [Letter.SEND] for server in SERVERS}
     assert second != third
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The pools that were listed; each listing takes an hour."""
+    found: list[str] = []
+    real = Pool.items
+
+    def items(pool: Pool) -> list[Item]:
+        found.append(pool.folder.name)
+        return real(pool)
+
+    monkeypatch.setattr(Pool, "items", items)
+    monkeypatch.setattr("bkcore.tick.prepare.time.monotonic", lambda: 3600.0 * len(found))
+    return found
+
+
+def test_a_long_queue_is_not_read_anew_for_each_of_its_wishes(ends: Ends, listed: list[str]) -> None:
+    wish(ends, "main")
+    wish(ends, "main", full=True)
+    preparing = Preparing(ends.client)
+    assert [preparing.next(), preparing.next()] == [True, True]
+    assert listed == list(SERVERS)
+    assert not preparing.next()
+
+
+@pytest.mark.usefixtures("listed")
+def test_what_was_prepared_since_it_was_listed_is_passed_over(ends: Ends) -> None:
+    wish(ends, "main")
+    wish(ends, "main", full=True)
+    preparing = Preparing(ends.client)
+    assert preparing.next()
+    assert prepare_next(ends.client)
+    assert not preparing.next()
+    assert letters(ends)["main"] == [Letter.SEND] * 2
+
+
+@pytest.mark.usefixtures("listed")
+def test_what_was_paused_since_it_was_listed_waits(ends: Ends) -> None:
+    wish(ends, "main")
+    wish(ends, "main", full=True)
+    preparing = Preparing(ends.client)
+    assert preparing.next()
+    pauses.begin(ends.client.home.paused, Pause(what=CLIENT, at=ends.clock()))
+    assert not preparing.next()
+    assert letters(ends)["main"] == [Letter.SEND, Letter.COMPLETE]
