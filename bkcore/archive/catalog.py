@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 from bkcore.archive.entries import Entries, Entry
 from bkcore.archive.following import EPOCH, MICROSECOND, SCHEMA, Follower
 from bkcore.archive.rows import Database, opened
+from bkcore.archive.trash import Trash
 from bkcore.state import Method
 
 FILE = "catalog.sqlite"
@@ -71,11 +72,15 @@ class Version(NamedTuple):
 
 
 class Catalog:
-    """All versions of one client. For one thread at a time; several processes may have the same one open."""
+    """All versions of one client that were not removed.
+
+    For one thread at a time; several processes may have the same one open.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._entries = Entries(folder)
         self._follower = Follower(folder)
+        self._trash = Trash(folder)
         self._database: Database = opened(folder / FILE, SCHEMA, VERSION)
         self.refresh()
 
@@ -122,7 +127,9 @@ class Catalog:
 
     def next_sequence(self) -> int:
         """The number of the next version: one more than any there is."""
-        return int(self._rows("select coalesce(max(sequence), 0) + 1 from version")[0][0])
+        removed = max((stone.sequence for stone in self._trash.all().values()), default=0)
+        stored = int(self._rows("select coalesce(max(sequence), 0) from version")[0][0])
+        return max(removed, stored) + 1
 
     def faults(self) -> list[str]:
         """One line for each entry that cannot be read."""

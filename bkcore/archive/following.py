@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bkcore.archive.entries import ArchiveDetail, Entries, Entry, RepositoryDetail, SnapshotDetail
 from bkcore.archive.store import check_key
+from bkcore.archive.trash import FOLDER, Trash
 from bkcore.archive.verdicts import Verdicts
 from bkcore.errors import UsageError
 from bkcore.state import Method
@@ -51,20 +52,26 @@ class Follower:
         self._folder = folder
         self._entries = Entries(folder)
         self._verdicts = Verdicts(folder)
+        self._trash = Trash(folder)
 
     def follow(self, database: "Connection") -> None:
         """Read what is new in every folder that is not as it was, and what could not be read before."""
         seen = dict(database.execute("select folder, mark from seen"))
         for method in Method:
             for folder, read in ((f"{method}/entries", self._new_entries), (f"{method}/verified", self._new_verdicts)):
-                mark = _mark(self._folder / folder)
+                mark = self._marked(folder)
                 if mark == "" or seen.get(folder) != mark:
                     read(database, folder)
                     _transaction(database, [("insert or replace into seen values (?, ?)", [(folder, mark)])])
         self._try_again(database)
 
+    def _marked(self, folder: str) -> str:
+        """What tells whether a folder, or what was removed of it, is as before; "" when that cannot be told yet."""
+        both = (_mark(self._folder / folder), _mark(self._folder / FOLDER))
+        return " ".join(both) if all(both) else ""
+
     def _new_entries(self, database: "Connection", folder: str) -> None:
-        there = _names(self._folder / folder)
+        there = _names(self._folder / folder) - self._trash.all().keys()
         sql = "select version.id from version join source on source.number = source where method = ?"
         known = {name for (name,) in database.execute(sql, (folder.partition("/")[0],))}
         faulty = {name for (name,) in database.execute("select name from fault where folder = ?", (folder,))}

@@ -20,13 +20,14 @@ class Dated:
     """One version as it is listed.
 
     changed: its content is not that of the version before it. partial: some of it could not be read. damaged: it is
-    known to be unreadable.
+    known to be unreadable. held: nothing may remove it.
     """
 
     time: datetime
     changed: bool
     partial: bool = False
     damaged: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def _dates(source: Listed, *, color: bool, utc: bool) -> Iterator[str]:
 
 def _cell(version: Dated, index: int, *, utc: bool) -> str:
     marks = (" partial" if version.partial else "") + (" damaged" if version.damaged else "")
+    marks += " held" if version.held else ""
     return f"{shown(version.time, utc=utc):%Y-%m-%d %H:%M:%S} [{index}]{marks}"
 
 

@@ -5,7 +5,9 @@ import sys
 import click
 
 from bkcore.cli.db.export import export
+from bkcore.cli.db.hold import hold, release
 from bkcore.cli.db.listing import ls
+from bkcore.cli.db.removal import rm, undo
 from bkcore.cli.db.verify import verify
 from bkcore.cli.options import Verbs, nocolor
 from bkcore.cli.options import main as run_group
@@ -21,7 +23,7 @@ def db() -> None:
 
 
 db.params.append(nocolor())
-for _verb in (ls, verify, export):
+for _verb in (ls, verify, export, rm, undo, hold, release):
     db.add_command(_verb)
 
 

@@ -17,6 +17,7 @@ from bkcore.archive.listing import changes
 from bkcore.archive.ranges import EVERYTHING, is_range, parse_range
 from bkcore.archive.selection import Group, groups_of, in_range, of_index, of_source
 from bkcore.archive.shelf import Shelf
+from bkcore.archive.trash import Trash
 from bkcore.cli.db.place import Place, find_place
 from bkcore.cli.frame import Frame
 from bkcore.cli.home import as_user
@@ -149,7 +150,8 @@ def _read(place: Place) -> tuple[list[Entry], list[str]]:
     for client, folder in place.clients.items():
         kept = Entries(folder)
         # A store that lies elsewhere now is known by the name of its folder.
-        mine = (msgspec.structs.replace(entry, client=client) for entry in kept.all())
+        removed = Trash(folder).all()
+        mine = (msgspec.structs.replace(each, client=client) for each in kept.all() if each.id not in removed)
         entries += [entry for entry in mine if entry.method in place.methods]
         unreadable += [f"{client}: {line}" for line in kept.damaged()]
     return entries, unreadable

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bkcore.archive.entries import Entry
+from bkcore.archive.holds import Holds, is_held
 from bkcore.archive.listing import Dated, Listed, Listing, picture
 from bkcore.archive.selection import Group, moment
 from bkcore.cli.db.chosen import Chosen, Selecting, choose, wanted
@@ -29,8 +30,9 @@ def ls(frame: Frame, **given: Any) -> Result:
     for line in chosen.unreadable:
         frame.warn(line)
     damaged = _damaged(chosen)
-    lines = picture(_listing(chosen, damaged), color=frame.color, utc=frame.utc)
-    return Result(data=_data(chosen, damaged) if frame.json else None, lines=lines)
+    held = _held(chosen)
+    lines = picture(_listing(chosen, damaged, held), color=frame.color, utc=frame.utc)
+    return Result(data=_data(chosen, damaged, held) if frame.json else None, lines=lines)
 
 
 def _damaged(chosen: Chosen) -> frozenset[str]:
@@ -40,9 +42,16 @@ def _damaged(chosen: Chosen) -> frozenset[str]:
     return frozenset().union(*found)
 
 
-def _listing(chosen: Chosen, damaged: frozenset[str]) -> Listing:
+def _held(chosen: Chosen) -> frozenset[str]:
+    said = {client: Holds(folder).all() for client, folder in chosen.place.clients.items()}
+    now = datetime.now(UTC)
+    return frozenset(entry.id for group, entry in chosen.versions() if is_held(entry, said[group.client], now))
+
+
+def _listing(chosen: Chosen, damaged: frozenset[str], held: frozenset[str]) -> Listing:
     def dated(entry: Entry) -> Dated:
-        return Dated(moment(entry), entry.id in chosen.changed, entry.partial > 0, entry.id in damaged)
+        marks = {"partial": entry.partial > 0, "damaged": entry.id in damaged, "held": entry.id in held}
+        return Dated(moment(entry), entry.id in chosen.changed, **marks)
 
     sources = [
         Listed(group.index, chosen.name(group), [dated(entry) for entry in group.versions]) for group in chosen.groups
@@ -50,7 +59,7 @@ def _listing(chosen: Chosen, damaged: frozenset[str]) -> Listing:
     return Listing(os.fsencode(chosen.place.base), sources)
 
 
-def _data(chosen: Chosen, damaged: frozenset[str]) -> dict[str, Any]:
+def _data(chosen: Chosen, damaged: frozenset[str], held: frozenset[str]) -> dict[str, Any]:
     return {
         "base": chosen.place.base,
         "sources": [
@@ -61,13 +70,14 @@ def _data(chosen: Chosen, damaged: frozenset[str]) -> dict[str, Any]:
                 "module": group.module,
                 "method": group.method,
                 **path_fields(group.path),
-                "versions": list(_versions(chosen, group, damaged)),
+                "versions": list(_versions(chosen, group, damaged, held)),
             }
             for group in chosen.groups
         ],
     }
 
 
-def _versions(chosen: Chosen, group: Group, damaged: frozenset[str]) -> Iterator[dict[str, Any]]:
+def _versions(chosen: Chosen, group: Group, damaged: frozenset[str], held: frozenset[str]) -> Iterator[dict[str, Any]]:
     for entry in group.versions:
-        yield {**described(entry), "changed": entry.id in chosen.changed, "damaged": entry.id in damaged}
+        marks = {"changed": entry.id in chosen.changed, "damaged": entry.id in damaged, "held": entry.id in held}
+        yield {**described(entry), **marks}

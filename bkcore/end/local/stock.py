@@ -105,6 +105,7 @@ class Stock:
 
         folder = self._home.client_data(client)
         marks = [_changed(folder / method / part) for method in Method for part in ("entries", "verified")]
+        marks.append(_changed(folder / "trash"))
         return tuple(marks) if max(marks) < time.time_ns() - 2_000_000_000 else ()
 
 

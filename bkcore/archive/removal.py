@@ -1,0 +1,62 @@
+"""Removing versions of one client: which may go, and laying them into the trash."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from bkcore.archive.entries import Entries, Entry
+from bkcore.archive.guarded import guarded
+from bkcore.archive.holds import Holds, is_held
+from bkcore.archive.selection import groups_of
+from bkcore.archive.shelf import Shelf
+from bkcore.archive.trash import GRACE, Trash
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a removal did. gone: hidden from now on. kept: those that were asked for and stay, with the reason."""
+
+    gone: tuple[Entry, ...]
+    kept: tuple[tuple[Entry, str], ...]
+
+
+def alive(folder: Path) -> list[Entry]:
+    """The versions of a client that were not removed, in the order of their sequence. folder: data/<client>."""
+    removed = Trash(folder).all()
+    return [entry for entry in Entries(folder).all() if entry.id not in removed]
+
+
+def guards(folder: Path, now: datetime) -> Mapping[str, str]:
+    """Why versions of a client may not be removed, by id. folder: data/<client>, which must be our own."""
+    said = Holds(folder).all()
+    groups = groups_of(alive(folder))
+    with Shelf(folder) as shelf:
+        damaged = shelf.suspects((entry for group in groups for entry in group.versions), ours=True)
+    found: dict[str, str] = {}
+    for group in groups:
+        found |= guarded(
+            group.versions,
+            held=lambda entry: is_held(entry, said, now),
+            damaged=lambda entry: entry.id in damaged,
+        )
+    return found
+
+
+def split(entries: Iterable[Entry], why: Mapping[str, str]) -> Removed:
+    """Which of these versions may go, and which stay. why: of guards()."""
+    entries = tuple(entries)
+    return Removed(
+        gone=tuple(entry for entry in entries if entry.id not in why),
+        kept=tuple((entry, why[entry.id]) for entry in entries if entry.id in why),
+    )
+
+
+def remove(
+    folder: Path, entries: Iterable[Entry], *, at: datetime, by: str, grace: timedelta = GRACE, why: str = ""
+) -> Removed:
+    """Remove those that may go, as it is known now: hidden on return, and durable. folder: data/<client>."""
+    found = split(entries, guards(folder, at))
+    if found.gone:
+        Trash(folder).bury(found.gone, at=at, by=by, grace=grace, why=why)
+    return found
