@@ -181,7 +181,8 @@ def _connect(path: Path) -> "Connection":
     except BaseException:
         database.close()
         raise
-    os.chmod(path, 0o600)
+    if path.is_file():  # not one in memory
+        os.chmod(path, 0o600)
     return database
 
 

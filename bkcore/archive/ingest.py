@@ -114,6 +114,7 @@ class ArchiveIntake:
         self._present([self._brought, self._vault], whole)
         self._store(short)
         # Cleaning may have run meanwhile: what the version needs must be in the store itself now.
+        self._vault.refresh()
         needed = [*short.manifest_refs(), *short.member_refs()]
         if self.full:
             self._reread(chain(needed, whole))

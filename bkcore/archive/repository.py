@@ -167,11 +167,16 @@ def sweep(folder: Path, wanted: Callable[[], Container[str]]) -> None:
             durable.remove_tree(path)
 
 
-def release_tips(folder: Path, repository: str, needed: Iterable[str]) -> None:
-    """Stop keeping tips that no version has any more; only cleaning does this. needed: the tips of those that stay."""
+def release_tips(folder: Path, repository: str, needed: Iterable[str]) -> int:
+    """Stop keeping tips that no version has any more; only cleaning does this. Returns how many there were.
+
+    needed: the tips of the versions that stay.
+    """
     needed = set(needed)
     kept = refs_below(folder / repository, KEEP)
-    move_refs(folder / repository, {}, [KEEP.encode() + ref.name for ref in kept if ref.oid not in needed])
+    unwanted = [KEEP.encode() + ref.name for ref in kept if ref.oid not in needed]
+    move_refs(folder / repository, {}, unwanted)
+    return len(unwanted)
 
 
 def owner_of(repository: Path) -> str | None:

@@ -19,7 +19,7 @@ from bkcore.archive.index import Broken, Index, Location
 from bkcore.archive.local import LocalStore
 from bkcore.archive.pack import Place, read_footer, salvage
 from bkcore.archive.store import Stat, Store
-from bkcore.errors import AlreadyThere, BkError, Damaged, Missing
+from bkcore.errors import AlreadyThere, BkError, Damaged, Missing, NoSpace
 
 FORMAT = 1
 _PACKS = "packs/"
@@ -53,10 +53,13 @@ class Vault:
         self._reread: set[str] = set()
 
     @classmethod
-    def open(cls, folder: Path, clock: Callable[[], datetime] = system_clock) -> "Vault":
-        """The vault of one client's `sftp` folder, which is made if it is missing; its index is brought up to date."""
+    def open(cls, folder: Path, clock: Callable[[], datetime] = system_clock, *, index: Path | None = None) -> "Vault":
+        """The vault of one client's `sftp` folder, which is made if it is missing; its index is brought up to date.
+
+        index: its file, when that is not to be the usual one. NoSpace.
+        """
         durable.make_folder(folder)
-        vault = cls(LocalStore(folder), Index(folder / "index.sqlite"), clock)
+        vault = cls(LocalStore(folder), Index(index or folder / "index.sqlite"), clock)
         vault.refresh()
         return vault
 
@@ -96,12 +99,43 @@ class Vault:
         return self._first_good(Ref(name, locations[0].frame.length), locations)
 
     def pack_fault(self, pack: str) -> str:
-        """What is wrong with a pack's footer now, "" if nothing is."""
+        """What is wrong with a pack's footer now, "" if nothing is, or if the pack was cleaned away meanwhile."""
         try:
             self._footer(pack)
-        except (Damaged, Missing) as error:
+        except Damaged as error:
             return error.text
+        except Missing:
+            return ""
         return ""
+
+    def packs(self) -> list[tuple[str, int]]:
+        """Every pack that is there, and its size."""
+        found = ((stat.key.rpartition("/")[2], stat) for stat in self.store.list(_PACKS))
+        return [(name, stat.size) for name, stat in found if pack_key(name) == stat.key]
+
+    def good_places(self, pack: str) -> list[Place]:
+        """The frames of a pack that were not found damaged; none if it is gone. Damaged: its footer is."""
+        try:
+            places = self._footer(pack)[0]
+        except Missing:
+            return []
+        bad = {name for fact in self._facts_of(pack) for name in fact.frames}
+        return [place for place in places if place.frame.id.hex() not in bad]
+
+    def read_packed(self, pack: str, place: Place) -> bytes:
+        """The bytes of a frame as they lie there, not checked. Missing, Damaged."""
+        return self.store.read(pack_key(pack), place.offset, place.frame.packed)
+
+    def drop_pack(self, pack: str) -> None:
+        """Take a pack away, and what is known of damage in it. Only cleaning does this, under the store's lock.
+
+        True when its file is gone; the index follows, now or where there is no room for that, at the next refresh().
+        """
+        self.store.delete(pack_key(pack))
+        for stat in list(self.store.list(f"{_DAMAGED}{pack}.")):
+            self.store.delete(stat.key)
+        with contextlib.suppress(NoSpace):
+            self._ask(lambda: self._index.drop(pack))
 
     def has_pack(self, pack: str, size: int, footer: bytes) -> bool:
         """Whether that very pack is here, and was not found damaged."""
@@ -158,8 +192,9 @@ class Vault:
             self._ask(lambda: self._relearn(tried.pack))
         locations = self.find([ref.id]).get(ref.id, [])
         misled = any(each.pack == tried.pack and each[:3] != tried[:3] for each in locations)
+        gone = self.store.stat(pack_key(tried.pack)) is None  # cleaned away, which is no damage
         try:
-            return self._first_good(ref, locations), not misled
+            return self._first_good(ref, locations), not (misled or gone)
         except (Missing, Damaged):
             return None, True
 

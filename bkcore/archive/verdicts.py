@@ -62,6 +62,11 @@ class Verdicts:
                 self._store.delete(each)
         return verdict
 
+    def forget(self, method: Method, request: str) -> None:
+        """Drop what was found about a version that is no more. Only cleaning does this."""
+        for stat in list(self._store.list(f"{_folder(method)}{request}.")):
+            self._store.delete(stat.key)
+
     def last(self, entry: Entry) -> Verdict | None:
         """What the last verify of that version found, None if it was never verified."""
         return max((verdict for _, verdict in self._of(entry.method, entry.id)), key=lambda each: each.at, default=None)

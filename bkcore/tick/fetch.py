@@ -3,15 +3,17 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from bkcore import durable, journal
 from bkcore.archive.entries import Entries, Entry
 from bkcore.archive.intake import Intake, Kept
+from bkcore.archive.storing import storing
 from bkcore.config import ClientRecord, load_record
 from bkcore.errors import BkError, FramesNeeded, NoSpace, NotNow, QuotaReached, Stopped
-from bkcore.flow import Limits
+from bkcore.flow import Fetched, Limits
 from bkcore.gauge import Gauge
 from bkcore.request import MAX_MISSING, Receipt, Request, decode, digest
 from bkcore.retrieval import METHODS, Fetch
@@ -95,14 +97,43 @@ def _retrieve(
     room = _Room(end, client, record)
     room.check(0)
     stop = _Mark(end.pool(client).cancel_mark(claim.id))
-    intake = _intake(end, client, request, attempt, stop)
-    gauge = Gauge(end.pool(client).progress_file(claim.id))
+    store = end.home.client_data(client) / request.method
+    # A repository is worked in from the fetch on; of the others nothing is relied on before they are whole.
+    early = request.method is Method.GIT
+    with ExitStack() as lock:
+        if early:
+            lock.enter_context(storing(store))
+        intake = _intake(end, client, request, attempt, stop)
+        try:
+            fetched = _bring(end, client, request, attempt, intake, room, log)
+            if not early:
+                lock.enter_context(storing(store))
+            kept = intake.finish(fetched)
+        except BaseException:
+            intake.abandon()
+            raise
+        entry = _entry(end, client, claim, request, kept)
+        Entries(end.home.client_data(client)).create(entry)
+    return entry
+
+
+def _bring(
+    end: ServerEnd,
+    client: str,
+    request: Request,
+    attempt: int,
+    intake: Intake,
+    room: "_Room",
+    log: Callable[[bytes], None],
+) -> Fetched:
+    """Fetch over the data line, while the room, the bounds and a person's wish to stop are looked at."""
+    pool, record, limits = end.pool(client), _record(end, client), end.config.limits
+    gauge = Gauge(pool.progress_file(request.id))
 
     def tell(here: int) -> None:
         room.check(here)
         gauge(here)
 
-    limits = end.config.limits
     try:
         with scratch(end.home.tmp) as folder:
             order = Fetch(
@@ -116,16 +147,10 @@ def _retrieve(
                 attempt=attempt,
                 full=intake.full,
             )
-            fetched = METHODS[request.method].fetch(order, intake.target, tell, stop)
-        kept = intake.finish(fetched)
-    except BaseException:
-        intake.abandon()
-        raise
+            stop = _Mark(pool.cancel_mark(request.id))
+            return METHODS[request.method].fetch(order, intake.target, tell, stop)
     finally:
         gauge.remove()
-    entry = _entry(end, client, claim, request, kept)
-    Entries(end.home.client_data(client)).create(entry)
-    return entry
 
 
 def _key(end: ServerEnd) -> Path:

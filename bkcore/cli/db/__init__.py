@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from bkcore.cli.db.clean import clean_pretend, clean_verb
 from bkcore.cli.db.export import export
 from bkcore.cli.db.hold import hold, release
 from bkcore.cli.db.listing import ls
@@ -23,7 +24,7 @@ def db() -> None:
 
 
 db.params.append(nocolor())
-for _verb in (ls, verify, export, rm, undo, hold, release):
+for _verb in (ls, verify, export, rm, undo, hold, release, clean_verb, clean_pretend):
     db.add_command(_verb)
 
 
