@@ -123,6 +123,11 @@ class ServerHome(Home):
         return self.root / "data"
 
     @property
+    def clock(self) -> Path:
+        """The last time that was seen, for whatever goes by age."""
+        return self.root / ".clock"
+
+    @property
     def access(self) -> Path:
         """The last good state of gitosis-admin: gitosis.conf, keydir/, clients/."""
         return self.root / "access"

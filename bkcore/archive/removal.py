@@ -1,6 +1,6 @@
 """Removing versions of one client: which may go, and laying them into the trash."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from bkcore.archive.entries import Entries, Entry
 from bkcore.archive.guarded import guarded
 from bkcore.archive.holds import Holds, is_held
-from bkcore.archive.selection import groups_of
+from bkcore.archive.selection import Group, groups_of
 from bkcore.archive.shelf import Shelf
 from bkcore.archive.trash import GRACE, Trash
 
@@ -27,8 +27,26 @@ def alive(folder: Path) -> list[Entry]:
     return [entry for entry in Entries(folder).all() if entry.id not in removed]
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a client's versions stand. guards: why some may not be removed, by id. damaged: ids of those known to be."""
+
+    groups: Sequence[Group]
+    guards: Mapping[str, str]
+    damaged: frozenset[str]
+
+    def is_good(self, entry: Entry) -> bool:
+        """Whether a version is whole, and not known to be damaged."""
+        return not entry.partial and entry.id not in self.damaged
+
+
 def guards(folder: Path, now: datetime) -> Mapping[str, str]:
     """Why versions of a client may not be removed, by id. folder: data/<client>, which must be our own."""
+    return inspect(folder, now).guards
+
+
+def inspect(folder: Path, now: datetime) -> State:
+    """How the versions of a client that were not removed stand. folder: data/<client>, which must be our own."""
     said = Holds(folder).all()
     groups = groups_of(alive(folder))
     with Shelf(folder) as shelf:
@@ -40,7 +58,7 @@ def guards(folder: Path, now: datetime) -> Mapping[str, str]:
             held=lambda entry: is_held(entry, said, now),
             damaged=lambda entry: entry.id in damaged,
         )
-    return found
+    return State(groups, found, damaged)
 
 
 def split(entries: Iterable[Entry], why: Mapping[str, str]) -> Removed:

@@ -32,6 +32,7 @@ def tick(end: ServerEnd, client: str = "", only: frozenset[str] = _ALL, *, wait:
         waiting = queue.waiting()
         if waiting:
             work_in_slots(end.home.slots, min(end.config.slots, waiting), queue.work)
+    _note_time(end)
     note_pass(end.home)
 
 
@@ -66,6 +67,13 @@ def _sweep(end: ServerEnd, clients: list[str]) -> None:
     except (BkError, OSError) as error:
         end.faults.note(error)
         journal.write(end.home.root, "sweeping failed", text=str(error))
+
+
+def _note_time(end: ServerEnd) -> None:
+    from bkcore.archive import clock
+
+    with suppress(OSError):
+        clock.note(end.home.clock, end.clock())
 
 
 def _offered(end: ServerEnd, client: str, _pool: Pool) -> frozenset[str]:

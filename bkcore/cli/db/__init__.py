@@ -8,6 +8,7 @@ from bkcore.cli.db.clean import clean_pretend, clean_verb
 from bkcore.cli.db.export import export
 from bkcore.cli.db.hold import hold, release
 from bkcore.cli.db.listing import ls
+from bkcore.cli.db.prune import prune
 from bkcore.cli.db.removal import rm, undo
 from bkcore.cli.db.verify import verify
 from bkcore.cli.options import Verbs, nocolor
@@ -24,7 +25,7 @@ def db() -> None:
 
 
 db.params.append(nocolor())
-for _verb in (ls, verify, export, rm, undo, hold, release, clean_verb, clean_pretend):
+for _verb in (ls, verify, export, rm, undo, hold, release, clean_verb, clean_pretend, prune):
     db.add_command(_verb)
 
 

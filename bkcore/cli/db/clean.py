@@ -10,7 +10,7 @@ import click
 
 from bkcore.archive.clean import Cleaned, Pretended, clean, pretend
 from bkcore.archive.trash import Trash
-from bkcore.cli.db.noting import note
+from bkcore.cli.db.noting import agree_on_clock, home_of_store, note
 from bkcore.cli.db.place import find_place
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import as_user
@@ -48,6 +48,8 @@ def clean_verb(frame: Frame, client: str, *, trash: bool) -> Result:
     clients = _clients(frame, client)
     if frame.dry_run:
         return _pretended({one.name: pretend(one.folder, datetime.now(UTC), everything=trash) for one in clients})
+    for path in sorted({home.clock for one in clients if (home := home_of_store(one.folder)) is not None}):
+        agree_on_clock(frame, path)
     if trash:
         _agree(frame, clients)
     return _cleaned({one.name: _clean(one, trash=trash) for one in clients})
