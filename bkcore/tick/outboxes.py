@@ -13,7 +13,7 @@ from bkcore import durable, journal, process
 from bkcore.errors import BkError, Gone, SourceFailed, Stalled
 from bkcore.flow import Notes
 from bkcore.gauge import Gauge
-from bkcore.modules import MODULES, Source, Workspace, sources_of
+from bkcore.modules import MODULES, Source, Workspace
 from bkcore.request import ArchiveClaim, Request, Wish, encode
 from bkcore.state import Method
 from bkcore.tick.ends import REQUEST, ClientEnd, scratch
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from bkcore.archive.outbox import Delivery, Prepared
 
 _HOOK_SECONDS = 3600.0
+
+#: What the configuration names, by module and path.
+Sources = Mapping[tuple[str, bytes], Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,12 @@ class _Bounds:
         return all(mark.is_set() for mark in self.marks)
 
 
-def fill(end: ClientEnd, places: Sequence[Place]) -> dict[str, BkError | OSError]:
+def fill(end: ClientEnd, sources: Sources, places: Sequence[Place]) -> dict[str, BkError | OSError]:
     """Prepare the one source that all these wishes are for. What failed for one of them only, by its id.
 
     What is not there afterwards is not half there. BkError and OSError that end it for all.
     """
-    source = _source_of(end, places[0].wish)
+    source = _source_of(sources, places[0].wish)
     with ExitStack() as stack:
         for place in places:
             stack.callback(durable.remove_tree, place.staged)
@@ -117,11 +120,11 @@ def _finish(end: ClientEnd, source: Source, place: Place, done: "Prepared | None
     durable.move(place.staged, end.outbox(place.server, place.wish.id))
 
 
-def _source_of(end: ClientEnd, wish: Wish) -> Source:
-    for source in sources_of(end.config):
-        if (source.module, source.path) == (wish.module, wish.raw_path):
-            return source
-    raise Gone(f"no source of the configuration has the module {wish.module} and that path any more")
+def _source_of(sources: Sources, wish: Wish) -> Source:
+    source = sources.get((wish.module, wish.raw_path))
+    if source is None:
+        raise Gone(f"no source of the configuration has the module {wish.module} and that path any more")
+    return source
 
 
 def _read(end: ClientEnd, source: Source, places: Sequence[Place]) -> "Sequence[Prepared | BkError | None]":

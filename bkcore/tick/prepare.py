@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from bkcore import journal
 from bkcore.errors import BkError, Stopped
+from bkcore.modules import sources_of
 from bkcore.request import Wish, decode
 from bkcore.safe import safe
 from bkcore.spool import Claim, Item, Pauses, Pool, due
 from bkcore.state import Answer, Letter
 from bkcore.tick.ends import ClientEnd, trouble
-from bkcore.tick.outboxes import Place, fill
+from bkcore.tick.outboxes import Place, Sources, fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Preparing:
         self._end = end
         self._queue: deque[_Ready] = deque()
         self._alike: dict[str, list[_Ready]] = {}
+        self._sources: Sources = {}
         self._stale = 0.0
 
     def next(self) -> bool:
@@ -67,6 +69,7 @@ class Preparing:
         begun = time.monotonic()
         found = sorted(_ready(self._end), key=lambda each: each.rank)
         self._queue = deque(found)
+        self._sources = {(source.module, source.path): source for source in sources_of(self._end.config)}
         self._alike = {}
         for each in found:
             self._alike.setdefault(each.item.key, []).append(each)
@@ -80,7 +83,7 @@ class Preparing:
                 if mine is None:
                     continue
                 others = (_claim(self._end, other, stack) for other in self._others(first))
-                _work(self._end, [mine, *(each for each in others if each is not None)])
+                _work(self._end, self._sources, [mine, *(each for each in others if each is not None)])
                 return True
         return False
 
@@ -136,18 +139,18 @@ def _claim(end: ClientEnd, ready: _Ready, stack: ExitStack) -> _Held | None:
     return _Held(ready.server, pool, claim, journal.StepLog(end.home.root, claim.id))
 
 
-def _work(end: ClientEnd, held: Sequence[_Held]) -> None:
+def _work(end: ClientEnd, sources: Sources, held: Sequence[_Held]) -> None:
     """One try of all of them."""
     for each in held:
         attempts = each.pool.attempts(each.claim.id).begun(end.clock())
         each.pool.note_attempts(each.claim.id, attempts)
         each.log.step(f"prepare, try {attempts.count}")
-    failed = _prepare(end, held)
+    failed = _prepare(end, sources, held)
     for each in held:
         _settle(end, each, failed.get(each.claim.id))
 
 
-def _prepare(end: ClientEnd, held: Sequence[_Held]) -> dict[str, BkError | OSError]:
+def _prepare(end: ClientEnd, sources: Sources, held: Sequence[_Held]) -> dict[str, BkError | OSError]:
     """What each lacks is laid into its outbox. The errors of those that failed, by id."""
     missing = [each for each in held if not end.outbox(each.server, each.claim.id).exists()]
     failed: dict[str, BkError | OSError] = {}
@@ -158,7 +161,7 @@ def _prepare(end: ClientEnd, held: Sequence[_Held]) -> dict[str, BkError | OSErr
         except (BkError, OSError) as error:
             failed[each.claim.id] = error
     try:
-        return failed | fill(end, places) if places else failed
+        return failed | fill(end, sources, places) if places else failed
     except (BkError, OSError) as error:
         return failed | {place.wish.id: error for place in places}
 
