@@ -91,4 +91,9 @@ def load(path: Path) -> Attempts:
 
 def save(path: Path, attempts: Attempts) -> None:
     """Write them down, replacing what was there."""
-    durable.replace(path, msgspec.json.encode(attempts))
+    durable.replace(path, encoded(attempts))
+
+
+def encoded(attempts: Attempts) -> bytes:
+    """The bytes of such a file."""
+    return msgspec.json.encode(attempts)

@@ -207,6 +207,15 @@ class Pool:
         """Write down what was tried."""
         tries.save(self.folder / _ATTEMPTS / request, attempts)
 
+    def note_all(self, tried: Mapping[str, Attempts]) -> None:
+        """Write down what was tried for many, durable together."""
+        folder = self.folder / _ATTEMPTS
+        with self.lock():
+            durable.create_batch(
+                (folder / f".{request}.tmp", folder / request, tries.encoded(attempts))
+                for request, attempts in tried.items()
+            )
+
     def forget_attempts(self, request: str, *, taken_back: bool = True) -> None:
         """The request has ended, or begins anew. taken_back: forget also that a person took it back."""
         durable.remove(self.folder / _ATTEMPTS / request)

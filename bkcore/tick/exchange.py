@@ -13,7 +13,7 @@ from bkcore.errors import BkError, Busy, Malformed
 from bkcore.modules import sources_of
 from bkcore.request import Receipt, Request, Wish, decode, digest, path_fields
 from bkcore.safe import safe
-from bkcore.spool import Item, Pauses, Pool, due
+from bkcore.spool import Attempts, Item, Pauses, Pool, due
 from bkcore.spool.attempts import load, save
 from bkcore.state import FINAL, WAITS_FOR_PERSON, Answer, Letter
 from bkcore.tick.ends import ClientEnd, scratch, trouble
@@ -83,9 +83,9 @@ def exchange(end: ClientEnd, server: str, *, at_once: bool = False) -> None:
             durable.replace(_beacon_file(end, server), msgspec.json.encode(beacon))
     elif said.said:
         journal.write(end.home.root, "push refused", server=server, text=said.said)
-    for item in [*waiting, *failed]:
-        if item.id in said.receipts:
-            _hear(end, server, item, bodies[item.id], said.receipts[item.id])
+    heard = [item for item in [*waiting, *failed] if item.id in said.receipts]
+    notes = {item.id: _hear(end, server, item, bodies[item.id], said.receipts[item.id]) for item in heard}
+    pool.note_all({request: note for request, note in notes.items() if note is not None})
     _tidy(end, server)
 
 
@@ -115,40 +115,44 @@ def remote_of(end: ClientEnd, server: str) -> "Remote":
     return Remote(server, link.user, link.address, link.port, tuple(link.host_keys), key)
 
 
-def _hear(end: ClientEnd, server: str, item: Item, body: bytes, said: bytes) -> None:
-    """Act on one receipt. One that names other bytes or another root is a lie, and changes nothing."""
+def _hear(end: ClientEnd, server: str, item: Item, body: bytes, said: bytes) -> Attempts | None:
+    """Act on one receipt. What is to be noted of a request that goes on, None for nothing.
+
+    A receipt that names other bytes or another root is a lie, and changes nothing.
+    """
     pool = end.pool(server)
     try:
         receipt = decode(said, Receipt)
         _check(receipt, item.id, body)
     except Malformed as error:
         journal.write(end.home.root, "receipt not believed", id=item.id, server=server, text=error.text)
-        return
+        return None
     if item.letter is Letter.FAILED:
         if receipt.state in WAITS_FOR_PERSON:
-            return
+            return None
         item = pool.revive(item, Letter.SEND)
     if receipt.state not in FINAL:
-        _note(pool, item.id, receipt)
-        return
+        return _noted(pool.attempts(item.id), receipt)
     _finish(end, server, item, receipt)
+    return None
 
 
 def _check(receipt: Receipt, request: str, body: bytes) -> None:
     if receipt.id != request or receipt.of != digest(body):
         raise Malformed("the receipt is about other bytes than were sent")
+    if receipt.stored is None:
+        return
     archive = decode(body, Request).archive
-    if receipt.stored is not None and archive is not None and receipt.stored.root != archive.root:
+    if archive is not None and receipt.stored.root != archive.root:
         raise Malformed("the receipt names another root than was sent")
 
 
-def _note(pool: Pool, request: str, receipt: Receipt) -> None:
-    attempts = pool.attempts(request)
+def _noted(attempts: Attempts, receipt: Receipt) -> Attempts | None:
+    """None when that is known."""
     heard = msgspec.structs.replace(
         attempts, answer=receipt.state, code=receipt.code, text=receipt.text, next_try=receipt.next_try
     )
-    if heard != attempts:
-        pool.note_attempts(request, heard)
+    return heard if heard != attempts else None
 
 
 def _finish(end: ClientEnd, server: str, item: Item, receipt: Receipt) -> None:

@@ -68,30 +68,32 @@ def _take_in(end: ServerEnd, client: str, pool: Pool, requests: Mapping[str, byt
     here = {item.id: item for item in pool.items()}
     entries = Entries(end.home.client_data(client))
     fresh: dict[str, bytes] = {}
+    arrived: dict[str, Request] = {}
     for request, body in requests.items():
-        fault = _fault(request, body)
         if request in here:
             _check_same(end, client, here[request], pool, body)
-        elif entries.known(request):
+            continue
+        if entries.known(request):
             _repeat(end, client, pool, entries, request, body)
-        elif fault:
-            pool.settle(body, end.receipt(request, body, Answer.REFUSED, "malformed", fault), Letter.FAILED)
-            journal.write(end.home.root, "refused", client=client, id=request, text=fault)
-        else:
+            continue
+        try:
+            arrived[request] = _decoded(request, body)
             fresh[request] = body
-    _supersede(end, pool, entries, fresh)
+        except Malformed as fault:
+            pool.settle(body, end.receipt(request, body, Answer.REFUSED, "malformed", fault.text), Letter.FAILED)
+            journal.write(end.home.root, "refused", client=client, id=request, text=fault.text)
+    _supersede(end, pool, entries, fresh, arrived)
     pool.accept(fresh)
     if fresh:
         journal.write(end.home.root, "accepted", client=client, ids=sorted(fresh))
 
 
-def _fault(request: str, body: bytes) -> str:
-    """What is wrong with a request, "" when nothing is."""
-    try:
-        named = decode(body, Request).id
-    except Malformed as error:
-        return error.text
-    return "" if named == request else "the file's name and the request's id differ"
+def _decoded(request: str, body: bytes) -> Request:
+    """The request of a file. Malformed."""
+    decoded = decode(body, Request)
+    if decoded.id != request:
+        raise Malformed("the file's name and the request's id differ")
+    return decoded
 
 
 def _check_same(end: ServerEnd, client: str, item: Item, pool: Pool, body: bytes) -> None:
@@ -142,14 +144,15 @@ def overtaken(requests: Mapping[str, Request]) -> dict[str, str]:
     return by
 
 
-def _supersede(end: ServerEnd, pool: Pool, entries: "Entries", fresh: dict[str, bytes]) -> None:
+def _supersede(
+    end: ServerEnd, pool: Pool, entries: "Entries", fresh: dict[str, bytes], arrived: Mapping[str, Request]
+) -> None:
     """What was not begun yet, here or just come, gives way to what is newer.
 
     Whoever brought a version may have died before it was told: that request still waits, and is told as stored in turn.
     """
     waiting = {item.id: (item, request) for item, request in _waiting(pool)}
-    arrived = {name: decode(body, Request) for name, body in fresh.items()}
-    for name, newer in overtaken(arrived | {name: request for name, (_, request) in waiting.items()}).items():
+    for name, newer in overtaken({**arrived} | {name: request for name, (_, request) in waiting.items()}).items():
         text = f"{newer} of the same source came after it"
         if name in fresh:
             body = fresh.pop(name)
