@@ -93,10 +93,10 @@ def _exchange(transport: Transport, outgoing: Outgoing) -> Exchange:
     repositories.make(repository, _SETTINGS)
     _drop_leftovers(repository)
     trees = Trees(repository)
-    tree = trees.write_tree(outgoing.files())
     if repositories.tip(repository, KNOWN_MASTER) is None:
         transport.fetch()
     parent = repositories.tip(repository, KNOWN_MASTER)
+    tree = trees.write_tree(outgoing.files(), after=parent)
     said = ""
     if trees.tree_of(parent) != tree:
         said = transport.push(trees.write_commit(tree, parent))
