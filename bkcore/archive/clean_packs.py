@@ -59,18 +59,26 @@ class PackPlan:
 def plan(vault: Vault, frames: Frames, busy: Iterable[str]) -> PackPlan:
     """What can be done about the packs. busy: ids of requests that are being stored, whose packs stay."""
     busy = set(busy)
-    looked, faults = [], []
+    looked, faults = list[Looked](), list[str]()
     for pack, size in vault.packs():
         if pack.rpartition("-")[0] in busy:
             continue
         try:
-            places = vault.good_places(pack)
+            if not _may_heal(vault, frames, pack):
+                looked.append(Looked(pack, size, _live(vault, frames, pack)))
         except Damaged as error:
             faults.append(error.text)
-            continue
-        looked.append(Looked(pack, size, tuple(place for place in places if place.frame.id in frames.ids)))
     dead = tuple(each for each in looked if not each.live)
     return PackPlan(dead, tuple(_portions([each for each in looked if each.live])), tuple(faults))
+
+
+def _live(vault: Vault, frames: Frames, pack: str) -> tuple[Place, ...]:
+    return tuple(place for place in vault.good_places(pack) if place.frame.id in frames.ids)
+
+
+def _may_heal(vault: Vault, frames: Frames, pack: str) -> bool:
+    """Whether the only copy of a needed frame lies there, though damaged: a disk may read again what it could not."""
+    return any(name in frames.ids for name in vault.hopeless(pack))
 
 
 def drop(folder: Path, vault: Vault, frames: Frames, packs: Sequence[Looked], stop: Stop) -> int:
@@ -80,7 +88,7 @@ def drop(folder: Path, vault: Vault, frames: Frames, packs: Sequence[Looked], st
         check_stop(stop)
         with storing(folder, wait=False):
             frames.look()
-            if not any(place.frame.id in frames.ids for place in vault.good_places(each.pack)):
+            if not _live(vault, frames, each.pack) and not _may_heal(vault, frames, each.pack):
                 vault.drop_pack(each.pack)
                 freed += each.size
     return freed

@@ -115,12 +115,23 @@ class Vault:
 
     def good_places(self, pack: str) -> list[Place]:
         """The frames of a pack that were not found damaged; none if it is gone. Damaged: its footer is."""
+        return self._sorted_out(pack)[0]
+
+    def hopeless(self, pack: str) -> list[bytes]:
+        """The frames of a pack that were found damaged, and of which there is no other copy. Damaged: its footer is."""
+        bad = [place.frame.id for place in self._sorted_out(pack)[1]]
+        found = self.find(bad)
+        return [name for name in bad if name not in found]
+
+    def _sorted_out(self, pack: str) -> tuple[list[Place], list[Place]]:
+        """The good and the damaged frames of a pack."""
         try:
             places = self._footer(pack)[0]
         except Missing:
-            return []
+            return [], []
         bad = {name for fact in self._facts_of(pack) for name in fact.frames}
-        return [place for place in places if place.frame.id.hex() not in bad]
+        good = [place for place in places if place.frame.id.hex() not in bad]
+        return good, [place for place in places if place.frame.id.hex() in bad]
 
     def read_packed(self, pack: str, place: Place) -> bytes:
         """The bytes of a frame as they lie there, not checked. Missing, Damaged."""

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from fakes.streams import NOW, carry, file, intake, noise, prepare, request_id, store
 
+from bkcore.archive import clean_packs
 from bkcore.archive.clean import clean, pretend
 from bkcore.archive.clean_packs import SMALL
 from bkcore.archive.entries import Entries, Entry
 from bkcore.archive.frames import Ref
 from bkcore.archive.holds import Hold, Holds
+from bkcore.archive.needed import Frames
 from bkcore.archive.opened import open_archive
 from bkcore.archive.removal import remove
 from bkcore.archive.shelf import Shelf
@@ -227,3 +229,29 @@ def test_a_reader_finds_what_was_written_anew_meanwhile(data: Path) -> None:
         assert plain is not None
         assert not bad
         assert verify_archive(vault, entry, tell=lambda _: None, stop=Never()).ok
+
+
+def test_the_only_copy_of_a_needed_frame_stays_though_it_was_found_damaged(data: Path) -> None:
+    pack = next(pack for pack in packs(data) if request_id(3) in pack)
+    with Vault.open(data / "sftp") as vault:
+        needed = set(open_archive(vault, Entries(data).all()[-1]).whole)
+        places = [place for place in vault.good_places(pack) if Ref(place.frame.id, place.frame.length) in needed]
+        assert places
+        vault.mark_damaged([(place.frame.id, pack) for place in places], "a disk that could not read it")
+    for number in range(4, 14):
+        version(data, number, noise(20_000, number))
+    assert clean(data, NOW, Never()).rewritten == 12
+    assert pack in packs(data)
+
+
+def test_a_version_that_comes_after_the_plan_keeps_what_it_needs(data: Path) -> None:
+    content = noise(200_000, 3)
+    (data / "sftp" / "entries" / request_id(3)).unlink()
+    with Vault.open(data / "sftp") as vault:
+        frames = Frames(data, lambda: vault)
+        frames.look()
+        planned = clean_packs.plan(vault, frames, ())
+        assert [request_id(3) in pack.pack for pack in planned.dead] == [True]
+        version(data, 4, content)
+        assert clean_packs.drop(data / "sftp", vault, frames, planned.dead, Never()) == 0
+    assert all_sound(data)
