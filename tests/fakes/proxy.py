@@ -16,12 +16,15 @@ _RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Stands before a port. limits: by way ("up" to it, "down" from it), bytes that pass in one connection.
 
+    holes: by way, bytes after which nothing passes any more in either way of that connection, and nobody is told.
+
     carried: what passed in the last connection, by way. broken: whether it was broken. silent: nothing passes any more,
     and nobody is told.
     """
 
     target: int
     limits: dict[str, int] = field(default_factory=dict)
+    holes: dict[str, int] = field(default_factory=dict)
     carried: dict[str, int] = field(default_factory=dict)
     broken: bool = False
     silent: bool = False
@@ -62,10 +65,14 @@ class Proxy:
     def _pass(self, source: socket.socket, way: str, target: socket.socket) -> bool:
         """Carry a block. Whether the connection goes on."""
         block = source.recv(min(_BLOCK, self._room(way)))
+        passes = self._before_hole(way) if all(self._before_hole(each) for each in self.carried) else 0
         self.carried[way] += len(block)
-        if block and not self.silent:
-            target.sendall(block)
+        if not self.silent:
+            target.sendall(block[:passes])
         return bool(block)
+
+    def _before_hole(self, way: str) -> int:
+        return max(self.holes.get(way, 1 << 60) - self.carried[way], 0)
 
     def _room(self, way: str) -> int:
         return self.limits.get(way, 1 << 60) - self.carried[way]
