@@ -17,7 +17,7 @@ from bkcore.archive.needed import Frames
 from bkcore.archive.pack import PackWriter, Place
 from bkcore.archive.storing import storing
 from bkcore.archive.vault import Vault
-from bkcore.errors import AlreadyThere, Damaged
+from bkcore.errors import Damaged
 from bkcore.flow import Stop, check_stop
 
 # A pack of which less than this part is needed is written anew, and one that is smaller than this together with others.
@@ -103,10 +103,13 @@ def rewrite(folder: Path, vault: Vault, frames: Frames, packs: Sequence[Looked],
     staged = folder / f".{secrets.token_hex(8)}.tmp"
     with storing(folder, wait=False):
         frames.look()
+        for each in packs:
+            if _may_heal(vault, frames, each.pack):
+                raise Damaged(f"{each.pack} stays as it is: it has the only copy of a frame, and that is damaged")
         try:
             name, size = _write(vault, frames, packs, staged)
-            with contextlib.suppress(AlreadyThere):
-                vault.add_pack(name, staged)
+            # A cleaning that died may have written it: what is there now was not checked, and this was.
+            vault.replace_pack(name, staged)
         finally:
             staged.unlink(missing_ok=True)
         for each in packs:

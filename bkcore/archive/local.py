@@ -37,10 +37,10 @@ class LocalStore:
     def writer(self, key: str) -> "LocalWriter":
         return LocalWriter(self._place(key))
 
-    def adopt(self, key: str, file: Path) -> None:
+    def adopt(self, key: str, file: Path, *, replace: bool = False) -> None:
         path = self._place(key)
         durable.sync_file(file)
-        durable.publish(file, path)
+        (durable.take_place if replace else durable.publish)(file, path)
 
     def read(self, key: str, start: int = 0, size: int | None = None) -> bytes:
         descriptor = self._open(key)

@@ -64,8 +64,11 @@ class Store(Protocol):
     def writer(self, key: str) -> Writer:
         """Begin a new object of any size."""
 
-    def adopt(self, key: str, file: Path) -> None:
-        """Take a finished local file over as a new object, durable on return; the file is gone then. AlreadyThere."""
+    def adopt(self, key: str, file: Path, *, replace: bool = False) -> None:
+        """Take a finished local file over as an object, durable on return; the file is gone then.
+
+        AlreadyThere, unless it may replace what is there: then at every instant one of the two is there whole.
+        """
 
     def read(self, key: str, start: int = 0, size: int | None = None) -> bytes:
         """Bytes from start; to the end, or exactly that many.

@@ -143,8 +143,7 @@ class Vault:
         True when its file is gone; the index follows, now or where there is no room for that, at the next refresh().
         """
         self.store.delete(pack_key(pack))
-        for stat in list(self.store.list(f"{_DAMAGED}{pack}.")):
-            self.store.delete(stat.key)
+        self._forget_damage(pack)
         with contextlib.suppress(NoSpace):
             self._ask(lambda: self._index.drop(pack))
 
@@ -161,6 +160,15 @@ class Vault:
         """Take a checked pack over, durable on return; the file is gone then. AlreadyThere."""
         self.store.adopt(pack_key(pack), file)
         self._ask(lambda: self._learn(pack))
+
+    def replace_pack(self, pack: str, file: Path) -> None:
+        """Take a checked pack over in the place of one of that name, if there is one; durable on return.
+
+        What was known of damage in the other is forgotten after that. Only cleaning does this, under the store's lock.
+        """
+        self.store.adopt(pack_key(pack), file, replace=True)
+        self._forget_damage(pack)
+        self._ask(lambda: self._relearn(pack))
 
     def mark_good(self, found: Iterable[tuple[bytes, str]]) -> None:
         """These frames, (id, pack), were read and found good now."""
@@ -261,6 +269,10 @@ class Vault:
         bad = {name for fact in self._facts_of(pack) for name in fact.frames}
         good = [place for place in self._places(pack) if place.frame.id.hex() not in bad]
         self._index.add(pack, stat.size, good, stat.modified_ns // 1_000_000_000)
+
+    def _forget_damage(self, pack: str) -> None:
+        for stat in list(self.store.list(f"{_DAMAGED}{pack}.")):
+            self.store.delete(stat.key)
 
     def _places(self, pack: str) -> list[Place]:
         try:

@@ -94,6 +94,17 @@ def test_a_local_file_is_taken_over(store: Store, tmp_path: Path) -> None:
     assert not (tmp_path / "file").exists()
 
 
+def test_a_local_file_takes_the_place_of_an_object_only_where_that_is_said(store: Store, tmp_path: Path) -> None:
+    store.create("packs/one", b"old")
+    (tmp_path / "file").write_bytes(b"new")
+    with pytest.raises(AlreadyThere):
+        store.adopt("packs/one", tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"new")
+    store.adopt("packs/one", tmp_path / "file", replace=True)
+    assert store.read("packs/one") == b"new"
+    assert not (tmp_path / "file").exists()
+
+
 def test_what_is_not_there_is_missing(store: Store) -> None:
     store.create("a", b"x")
     for key in ("b", "a/b", "b/c"):

@@ -22,7 +22,7 @@ from bkcore.archive.storing import storing
 from bkcore.archive.trash import GRACE, Trash
 from bkcore.archive.vault import Vault
 from bkcore.archive.verify import verify_archive
-from bkcore.errors import FramesNeeded, NoSpace
+from bkcore.errors import Damaged, FramesNeeded, NoSpace
 from bkcore.flow import Fetched, Never
 
 LATER = NOW + GRACE
@@ -120,6 +120,35 @@ def test_many_small_packs_become_one(data: Path) -> None:
     assert len(packs(data)) == 1
     assert all_sound(data)
     assert clean(data, NOW, Never()).rewritten == 0
+
+
+def test_what_a_cleaning_that_died_had_written_is_not_relied_on(data: Path) -> None:
+    for number in range(4, 14):
+        version(data, number, noise(20_000, number))
+    folder = data / "sftp" / "packs"
+    shutil.copytree(folder, data.parent / "before")
+    clean(data, NOW, Never())
+    (written,) = (path for path in folder.rglob("*") if path.is_file())
+    # As if it had died before the old ones went, and a disk had lost something since.
+    shutil.copytree(data.parent / "before", folder, dirs_exist_ok=True)
+    with written.open("r+b") as pack:
+        pack.seek(1000)
+        pack.write(bytes(50))
+    clean(data, NOW, Never())
+    assert len(packs(data)) == 1
+    assert all_sound(data)
+
+
+def test_a_pack_with_the_only_copy_of_a_frame_found_damaged_since_the_plan_stays(data: Path) -> None:
+    with Vault.open(data / "sftp") as vault:
+        frames = Frames(data, lambda: vault)
+        frames.look()
+        (pack, *_), *_ = vault.packs()
+        looked = clean_packs.Looked(pack, 0, tuple(vault.good_places(pack)))
+        vault.mark_damaged([(looked.live[0].frame.id, pack)], "found by verify")
+        with pytest.raises(Damaged, match="stays as it is"):
+            clean_packs.rewrite(data / "sftp", vault, frames, [looked], Never())
+    assert pack in packs(data)
 
 
 def test_what_was_held_since_stays_in_the_trash(data: Path) -> None:
