@@ -13,6 +13,7 @@ COMMANDS = {
     "backup": ("bkcore.cli.backup", "backup"),
     "cancel": ("bkcore.cli.requests", "cancel"),
     "config": ("bkcore.cli.config", "config"),
+    "coverage": ("bkcore.cli.coverage", "coverage"),
     "db": ("bkcore.cli.db", "db"),
     "demo": ("bkcore.cli.demo", "demo"),
     "extract": ("bkcore.cli.internal", "extract"),

@@ -87,6 +87,7 @@ ADDED = {
     "db verify": "--node",
     "db export": "--node",
     "db rm": "--node",
+    "coverage": "--client",  # of one client, as in status
     "tick": "--wait",  # of the tick that a push starts: the housekeeping of another one must not swallow it
     "init": "--own",  # a home for oneself, though one is root: as root without it there are users, sshd and cron too
     "pair": "--address --port --user --host-key-file",  # what `client add` says by the same words
