@@ -21,7 +21,7 @@ CUTS = 200
 # Tests that share the cuts of one way, so that they can be tried side by side.
 SHARES = 4
 # Places from which on a line swallows everything, each way; each costs what ssh waits for a word of the other side.
-HOLES = 12
+HOLES = 8
 # Seconds: three words of ssh's that nobody answers, 15 s each, once for the push and once for the fetch.
 BOUND = 130
 
