@@ -3,6 +3,7 @@
 tick hands one side's value to the other; these are the shapes they agree on.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -101,6 +102,25 @@ class Never:
 
     def is_set(self) -> bool:
         return False
+
+
+class Seldom:
+    """A Stop that asks another one, but only so often: it is asked about each file, and the other may be slow.
+
+    every: seconds between two questions, and so by how much an answer may be late.
+    """
+
+    def __init__(self, stop: Stop, every: float = 0.05) -> None:
+        self._stop = stop
+        self._every = every
+        self._next = 0.0
+
+    def is_set(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._every
+        return self._stop.is_set()
 
 
 def check_stop(stop: Stop) -> None:

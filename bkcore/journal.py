@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from bkcore.safe import safe
 
 FORMAT = 1
@@ -23,6 +21,8 @@ _LONGEST = 2000
 
 def write(home: Path, event: str, **facts: Any) -> None:
     """Add one line. Failing to is no reason to fail: a full disk must not stop what the journal is about."""
+    import msgspec
+
     now = datetime.now(UTC)
     line = {"format": FORMAT, "at": now.isoformat(timespec="milliseconds"), "actor": actor(), "event": event}
     line |= {name: safe(value, _LONGEST) if isinstance(value, str | bytes) else value for name, value in facts.items()}
@@ -68,6 +68,8 @@ def about(home: Path, request: str) -> Iterator[dict[str, Any]]:
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
+    import msgspec
+
     try:
         event = msgspec.json.decode(line)
     except msgspec.DecodeError:

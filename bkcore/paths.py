@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bkcore.config import role_of
 from bkcore.errors import BkError, Refused, UsageError
 from bkcore.safe import safe
 from bkcore.state import Role
@@ -61,6 +60,11 @@ class Home:
     def ssh(self) -> Path:
         """Keys and authorized_keys."""
         return self.root / ".ssh"
+
+    @property
+    def mail(self) -> Path:
+        """What people are to be told: messages on their way, and what was told of which problem."""
+        return self.root / "mail"
 
     @property
     def housekeeping(self) -> Path:
@@ -128,6 +132,11 @@ class ServerHome(Home):
         return self.root / ".clock"
 
     @property
+    def maintained(self) -> Path:
+        """When it last did what it does by itself."""
+        return self.root / ".maintained"
+
+    @property
     def access(self) -> Path:
         """The last good state of gitosis-admin: gitosis.conf, keydir/, clients/."""
         return self.root / "access"
@@ -158,6 +167,9 @@ def open_home(root: Path) -> ClientHome | ServerHome:
         )
     if not os.access(root / CONFIG, os.R_OK, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root / CONFIG))
+    # Whoever is told its home, as the gate is, need not know how a configuration is read.
+    from bkcore.config.load import role_of
+
     return ClientHome(root) if role_of(root / CONFIG) is Role.CLIENT else ServerHome(root)
 
 

@@ -19,7 +19,10 @@ from typing import IO
 
 from bkcore.errors import ProgramMissing, Stalled, Stopped
 
-_LAUNCHER = Path(__file__).with_name("confine.py")
+# Imported and not run as a script, so that it is compiled once; behind the standard library, whose names it keeps.
+_LAUNCH = "import sys; sys.path.append(sys.argv.pop(1)); from confine import main; main(sys.argv[1:])"
+_HERE = Path(__file__).parent
+_LAUNCHER = ("-I", "-S", "-c", _LAUNCH, str(_HERE))
 _KEPT_OUTPUT = 1 << 20
 _TICK = 0.2
 
@@ -92,11 +95,14 @@ def start(
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.PIPE,
     reach: Reach | None = None,
+    reads: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a program through the launcher. Whoever starts it must end() or wait for it, in the same thread."""
-    launched = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *_reach_options(reach)]
+    """Start a program through the launcher. Whoever starts it must end() or wait for it, in the same thread.
+
+    reads: it only reads, for a moment, so that it may as well outlive us and needs no launcher, which takes longer.
+    """
     return subprocess.Popen(
-        [*launched, "--", find(argv[0]), *argv[1:]],
+        [*([] if reads else _launcher(reach)), find(argv[0]), *argv[1:]],
         env=environment(env),
         cwd=cwd,
         stdin=stdin,
@@ -104,6 +110,37 @@ def start(
         stderr=stderr,
         start_new_session=True,
     )
+
+
+def split_off(work: Callable[[], int]) -> None:
+    """Do some work in a silent process that outlives us and has a session of its own. Not to be called beside threads.
+
+    work: gives the exit status, which nobody sees. It finds here what a program would have to import anew.
+    """
+    if os.fork():
+        os.wait()
+        return
+    status = 1
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _turn_away()
+            status = work()
+    finally:
+        os._exit(status)
+
+
+def _turn_away() -> None:
+    """Nobody is to wait for us because we hold their pipe, nor for a folder that we stand in."""
+    os.chdir("/")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
+def _launcher(reach: Reach | None) -> list[str]:
+    return [sys.executable, *_LAUNCHER, str(os.getpid()), *_reach_options(reach), "--"]
 
 
 def detach(argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> None:
@@ -169,7 +206,7 @@ def tied(argv: Sequence[str]) -> list[str]:
 
     A program's own children get no signal when it is killed: one that still has a line would go on writing.
     """
-    return [sys.executable, "-I", "-S", str(_LAUNCHER), "0", "--", find(argv[0]), *argv[1:]]
+    return [sys.executable, *_LAUNCHER, "0", "--", find(argv[0]), *argv[1:]]
 
 
 def _reach_options(reach: Reach | None) -> list[str]:
@@ -182,7 +219,7 @@ def _reach_options(reach: Reach | None) -> list[str]:
 def _own_programs() -> tuple[Path | str, ...]:
     """This interpreter, the folder that the product lies in, and the ssh that the tests name."""
     stand_in = os.environ.get("BK_SSH", "")
-    return (sys.prefix, sys.base_prefix, _LAUNCHER.parent.parent, *([Path(stand_in).parent] if "/" in stand_in else []))
+    return (sys.prefix, sys.base_prefix, _HERE.parent, *([Path(stand_in).parent] if "/" in stand_in else []))
 
 
 def _input(data: bytes) -> IO[bytes]:

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,12 +19,13 @@ from bkcore.errors import BkError, ConfigError, Cut, Gone, HostKeyChanged, NotAl
 # The name under which the pinned keys stand in known_hosts, so that address and port may change without a question.
 _ALIAS = "bk-pinned-host"
 
+_LOG = "ssh.log"
 _ALONE = "ControlPath=none"
 
 # sun_path has 108 bytes; ssh binds "<ControlPath>.<16 characters>" first and then renames it.
 _LONGEST_SOCKET = 88
 _MASTER_SECONDS = 60.0
-_POLL = 0.02
+_POLL = 0.005
 
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
 _ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:%_-]*")
@@ -71,20 +72,25 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How to call ssh for one remote. destination: "user@address", to be given last; the port is among the options."""
+    """How to call ssh for one remote. destination: "user@address", to be given last; the port is among the options.
+
+    folder: where what the options name lies. socket: of the connection that all calls share; None: each makes its own.
+    """
 
     program: str
     options: tuple[str, ...]
     destination: str
+    folder: Path
+    socket: Path | None = None
 
     def command(self) -> list[str]:
         """Program and options without the destination: for GIT_SSH_COMMAND and rsync -e."""
         return [self.program, *self.options]
 
     @property
-    def shared(self) -> bool:
-        """Whether calls go through a connection that is open already, so that they need not read our key."""
-        return _ALONE not in self.options
+    def is_open(self) -> bool:
+        """Whether the shared connection is there still; True when none is shared."""
+        return self.socket is None or self.socket.exists()
 
     @property
     def bracketed(self) -> str:
@@ -106,18 +112,37 @@ def line(remote: Remote, scratch: Path, *, shared: bool = False) -> Iterator[Lin
     be too long each call makes its own. Raises what failure() says when the shared connection cannot be opened, and
     ProgramMissing: git and rsync, which would start ssh, say that in words of their own.
     """
+    if shared:
+        with opening(remote, scratch) as opened:
+            yield opened()
+        return
+    yield _with(_plain(remote, scratch), _ALONE)
+
+
+@contextlib.contextmanager
+def opening(remote: Remote, scratch: Path) -> Iterator[Callable[[], Line]]:
+    """Begin to open a shared connection. What is yielded waits until it is there, and raises what line() raises."""
+    opened, socket = _plain(remote, scratch), scratch / "mux"
+    if program() != "ssh" or len(os.fsencode(socket)) > _LONGEST_SOCKET:
+        yield lambda: _with(opened, _ALONE)
+        return
+    # Without a way of its own a call cannot take a broken connection for a key that is not accepted.
+    through = _with(_with(opened, f"ControlPath={_quoted(socket)}"), "ProxyCommand=false")
+    with _master(opened, socket, scratch) as child:
+
+        def there() -> Line:
+            _await_socket(remote, child, socket, scratch / _LOG)
+            return replace(through, socket=socket)
+
+        yield there
+
+
+def _plain(remote: Remote, scratch: Path) -> Line:
     _check(remote)
     process.find(program())
     known_hosts = scratch / "known_hosts"
     known_hosts.write_bytes(_known_hosts(remote.host_keys))
-    opened = Line(program(), _options(remote, known_hosts), f"{remote.user}@{remote.address}")
-    socket = scratch / "mux"
-    if not shared or program() != "ssh" or len(os.fsencode(socket)) > _LONGEST_SOCKET:
-        yield _with(opened, _ALONE)
-        return
-    with _master(remote, opened, socket, scratch):
-        # Without a way of its own a call cannot take a broken connection for a key that is not accepted.
-        yield _with(_with(opened, f"ControlPath={_quoted(socket)}"), "ProxyCommand=false")
+    return Line(program(), _options(remote, known_hosts), f"{remote.user}@{remote.address}", scratch)
 
 
 def failure(remote: Remote, status: int, err: bytes) -> BkError:
@@ -229,15 +254,13 @@ def _with(opened: Line, setting: str) -> Line:
 
 
 @contextlib.contextmanager
-def _master(remote: Remote, opened: Line, socket: Path, scratch: Path) -> Iterator[None]:
+def _master(opened: Line, socket: Path, scratch: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Keep one authenticated connection open as our child; ended with the block."""
     argv = [*opened.command(), "-o", f"ControlPath={_quoted(socket)}", "-M", "-N", opened.destination]
-    log = scratch / "ssh.log"
-    with log.open("wb") as errors:
+    with (scratch / _LOG).open("wb") as errors:
         child = process.start(argv, stdout=subprocess.DEVNULL, stderr=errors)
     try:
-        _await_socket(remote, child, socket, log)
-        yield
+        yield child
     finally:
         process.end(child)
         with contextlib.suppress(FileNotFoundError):

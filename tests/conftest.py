@@ -5,23 +5,43 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
+from fakes import missing
+from fakes.counted import Attacks, tell_attacks
 from fakes.door import Door
-from fakes.missing import pytest_addoption, pytest_collection_modifyitems, pytest_sessionfinish, pytest_terminal_summary
+from fakes.missing import pytest_addoption, pytest_collection_modifyitems, pytest_sessionfinish
 from fakes.sshd import Sshd
 from fakes.world import Pair, make_pair
+from hypothesis import HealthCheck, settings
 
 __all__ = [
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_sessionfinish",
-    "pytest_terminal_summary",
 ]
+
+
+# How long it takes to think of an example says something of what else the machine does, and nothing of the product.
+settings.register_profile("steady", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 def pytest_configure() -> None:
     """Hear the signals that a shell lets its background jobs ignore: what is started here would inherit that."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """What could not run, and how many attacks were refused."""
+    missing.tell(terminalreporter, config)
+    tell_attacks(terminalreporter)
+
+
+@pytest.fixture
+def attacks(record_property: Callable[[str, object], None]) -> Attacks:
+    """Where a test counts what it tries."""
+    return Attacks(record_property)
 
 
 @pytest.fixture(scope="session")

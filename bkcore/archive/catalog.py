@@ -9,15 +9,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from bkcore.archive.entries import Entries, Entry
+from bkcore.archive.entries import Entries, Entry, version_name
 from bkcore.archive.following import EPOCH, MICROSECOND, SCHEMA, Follower
 from bkcore.archive.rows import Database, opened
 from bkcore.archive.trash import Trash
 from bkcore.state import Method
 
 FILE = "catalog.sqlite"
-VERSION = 1
+VERSION = 2
 
+# The marks are those of listing.Mark: changed, partial, held by its wish.
+_MARKED = """select at, changed + 2 * (partial > 0) + 8 * hold, case when ? then id else '' end
+    from version where source = ? order by sequence desc, id desc"""
+_TITLES = """select number, key, label, module, path, method from source
+    where exists (select 1 from version where source = number) order by path, label, method"""
+_LOST = """select version.id from absent join source on source.method = absent.method
+    join version on version.source = source.number and version.list = absent.list"""
+_BAD = """select id from verdict where ok = 0 and folder <> 'sftp/verified' and not exists
+    (select 1 from verdict newer where newer.id = verdict.id and newer.at > verdict.at)"""
 _SELECT = """select version.id, source.key, label, method, module, path, sequence, version.at, created, root, size,
         new_bytes, partial, checked, changed, list, place, hold, last.at, last.ok
     from version join source on source.number = version.source
@@ -35,6 +44,17 @@ class Source(NamedTuple):
     path: bytes
     versions: int
     new_bytes: int
+
+
+class Titled(NamedTuple):
+    """A source as a listing needs it: nothing of its versions is summed up. number: in the catalog, for marked()."""
+
+    number: int
+    key: str
+    label: str
+    module: str
+    path: bytes
+    method: Method
 
 
 class Version(NamedTuple):
@@ -69,6 +89,16 @@ class Version(NamedTuple):
     def stored_at(self) -> datetime:
         """When it was stored."""
         return moment(self.at)
+
+    @property
+    def oldest_check(self) -> datetime:
+        """Since when all of it is known to be good."""
+        return moment(self.checked)
+
+    @property
+    def version(self) -> str:
+        """See Entry.version."""
+        return version_name(self.label, self.stored_at)
 
 
 class Catalog:
@@ -108,6 +138,32 @@ class Catalog:
         """Versions of one source, newest first, from number start on; limit -1: all."""
         sql = _SELECT + " where source.key = ? order by sequence desc, version.id desc limit ? offset ?"
         return [Version(*row) for row in self._rows(sql, key, limit, start)]
+
+    def titles(self) -> list[Titled]:
+        """All sources that have a version, by path."""
+        return [Titled._make((*row[:5], Method(row[5]))) for row in self._rows(_TITLES)]
+
+    def marked(self, number: int, *, ids: bool = True) -> list[tuple[int, int, str]]:
+        """Of each version of a source, newest first, its time, the marks that its entry gives it, and its id.
+
+        Marks are those of listing.Mark, as a number. A million of these take a second, and of whole rows several. ids:
+        False for "" in their place, which is quicker still.
+        """
+        return self._rows(_MARKED, ids, number)
+
+    def lost(self) -> set[str]:
+        """The ids of those whose lists are gone; looked up only when a folder of lists changed since the last time."""
+        self._database = self._database.asked(self._follower.follow_lists)
+        absent = self._rows("select 1 from absent limit 1")
+        return {id_ for (id_,) in self._rows(_LOST)} if absent else set()
+
+    def bad(self) -> set[str]:
+        """The ids of those that the last verify found damaged, but for archives: one may have been healed since."""
+        return {id_ for (id_,) in self._rows(_BAD)}
+
+    def places(self, number: int) -> list[tuple[str, str]]:
+        """The ids of a source's versions, and where each lies (Version.place)."""
+        return self._rows("select id, place from version where source = ?", number)
 
     def all(self) -> list[Version]:
         """Every version, in the order in which they were stored."""

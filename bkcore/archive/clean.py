@@ -5,14 +5,15 @@ cleaned now is told, and the others are cleaned all the same; whatever died half
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from bkcore.archive import clean_packs
+from bkcore.archive import clean_packs, freeing
 from bkcore.archive.clean_packs import PackPlan
 from bkcore.archive.clean_states import clean_directories, clean_repositories
+from bkcore.archive.freeing import Freeing
 from bkcore.archive.needed import Frames
 from bkcore.archive.purge import Due, due, purge
 from bkcore.archive.trash import Tombstone
@@ -26,11 +27,21 @@ _NO_PLAN = PackPlan((), (), ())
 
 @dataclass(frozen=True, slots=True)
 class Pretended:
-    """What a cleaning would do. packs: what about the archives' packs. faults: why some of it is not known."""
+    """What a cleaning would do. parts: what each method's store gives back. faults: why some of it is not known."""
 
     due: Due
-    packs: PackPlan
+    parts: tuple[Freeing, ...]
     faults: tuple[BkError, ...]
+
+    @property
+    def freed(self) -> int:
+        """Bytes."""
+        return sum(part.bytes for part in self.parts)
+
+    @property
+    def packs(self) -> PackPlan:
+        """What would become of the archives' packs."""
+        return next((part.packs for part in self.parts if part.packs != _NO_PLAN), _NO_PLAN)
 
 
 @dataclass(slots=True)
@@ -56,21 +67,42 @@ class Cleaned:
             self.faults.append(error)
 
 
-def pretend(folder: Path, now: datetime, *, everything: bool = False) -> Pretended:
+def pretend(folder: Path, now: datetime, *, everything: bool = False, source: str = "") -> Pretended:
     """What clean() would do now. folder: data/<client>."""
-    found = due(folder, now, everything=everything)
-    try:
+    found = due(folder, now, everything=everything, source=source)
+    parts, faults = freed_without(folder, {stone.id for stone in found.over})
+    return Pretended(found, parts, faults)
+
+
+def freed_without(folder: Path, without: Container[str]) -> tuple[tuple[Freeing, ...], tuple[BkError, ...]]:
+    """What each store would give back if these versions were gone, and why some of it is not known."""
+
+    def archives() -> Freeing:
+        if not (folder / Method.SFTP / "packs").is_dir():
+            return Freeing()
         with _archives(folder) as vault:
-            frames = Frames(folder, lambda: vault, {stone.id for stone in found.over})
-            frames.look()
-            return Pretended(found, _plan(folder, vault, frames), ())
-    except (Damaged, Missing, NoSpace) as error:
-        return Pretended(found, _NO_PLAN, (error,))
+            return freeing.of_archives(folder, vault, without)
+
+    asked: tuple[Callable[[], Freeing], ...] = (
+        archives,
+        lambda: freeing.of_directories(folder, without),
+        lambda: freeing.of_repositories(folder, without),
+    )
+    parts, faults = list[Freeing](), list[BkError]()
+    for ask in asked:
+        try:
+            parts.append(ask())
+        except (Damaged, Missing, NoSpace) as error:
+            faults.append(error)
+    return tuple(parts), tuple({error.text: error for error in faults}.values())
 
 
-def clean(folder: Path, now: datetime, stop: Stop, *, everything: bool = False) -> Cleaned:
-    """Clean a client's stores. everything: also what could still be brought back. folder: data/<client>. Stopped."""
-    found = due(folder, now, everything=everything)
+def clean(folder: Path, now: datetime, stop: Stop, *, everything: bool = False, source: str = "") -> Cleaned:
+    """Clean a client's stores. folder: data/<client>. Stopped.
+
+    everything: also what could still be brought back. source: only versions of this label are taken away, "" for all.
+    """
+    found = due(folder, now, everything=everything, source=source)
     done = Cleaned(kept=found.kept)
     done.purged, done.freed = purge(folder, found.over)
     parts: tuple[Callable[[], int], ...] = (
@@ -96,7 +128,7 @@ def _clean_archives(folder: Path, done: Cleaned, stop: Stop) -> int:
         done.faults += [Damaged(text) for text in found.faults]
         freed = clean_packs.drop(store, vault, frames, found.dead, stop)
         done.packs += len(found.dead)
-        clean_packs.drop_manifests(store, vault, frames)
+        freed += clean_packs.drop_manifests(store, vault, frames)
         for portion in found.poor:
             with done.part():
                 freed += clean_packs.rewrite(store, vault, frames, portion, stop)

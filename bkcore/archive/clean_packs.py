@@ -163,11 +163,14 @@ def busy_requests(folder: Path) -> list[str]:
     return []
 
 
-def drop_manifests(folder: Path, vault: Vault, frames: Frames) -> None:
-    """Take away the short manifests that no version names. Busy."""
+def drop_manifests(folder: Path, vault: Vault, frames: Frames) -> int:
+    """Take away the short manifests that no version names. Bytes freed. Busy."""
+    freed = 0
     with storing(folder, wait=False):
         frames.look()
         for stat in list(vault.store.list("manifests/")):
             if stat.key.rpartition("/")[2] not in frames.manifests:
                 vault.store.delete(stat.key)
+                freed += stat.size
         durable.sync_folder(folder)
+    return freed

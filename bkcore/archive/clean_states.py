@@ -12,6 +12,9 @@ from bkcore.archive.storing import storing
 from bkcore.flow import Stop, check_stop
 from bkcore.state import Method
 
+# In a repository: tips were let go, and what they led to is still there.
+UNPACKED = "bk-unpacked"
+
 
 def clean_directories(folder: Path) -> int:
     """Take away the lists that no version names, and set `latest` right. Bytes freed. Damaged, Busy.
@@ -47,14 +50,20 @@ def clean_repositories(folder: Path, stop: Stop) -> int:
 
 
 def _clean(kept: Path, name: str, entries: list[Entry], stop: Stop) -> int:
+    """True at the marker: from then on git packs the repository anew, in the next cleaning if this one dies."""
+    marker = kept / name / UNPACKED
     tips = {ref.oid for entry in entries for ref in read_list(kept, _detail(entry).list)}
     before = _size(kept / name)
     # The plain refs may be those of a version that is no more, and would keep what it had.
     repository.settle(kept, entries[-1])
-    if not repository.release_tips(kept, name, tips):
+    if repository.has_other_tips(kept, name, tips):
+        durable.replace(marker, b"")
+        repository.release_tips(kept, name, tips)
+    if not marker.exists():
         return 0
     must(kept / name, "gc", "--quiet", "--prune=now", stop=stop)
     durable.sync_file_system(kept / name)
+    durable.remove(marker)
     return max(before - _size(kept / name), 0)
 
 

@@ -16,7 +16,7 @@ from bkcore.errors import Damaged, Malformed
 from bkcore.flow import Stop, check_stop
 from bkcore.request import ArchiveClaim
 
-# Packed bytes that are read and checked as one job.
+# Plain bytes that are checked as one job, so that a job's memory is bounded whatever they were packed into.
 _JOB = 2 * 1024 * 1024
 # A canonical manifest: its first line, and each frame's entry.
 _HEAD, _ENTRY = 80, 36
@@ -73,20 +73,27 @@ def _check_frames(read: Reader, places: Sequence[Place], stop: Stop) -> None:
     def work(decoder: Decoder, job: Sequence[Place]) -> None:
         begin, end = job[0].offset, job[-1].offset + job[-1].frame.packed
         data = memoryview(read(begin, end - begin))
-        for offset, frame in job:
-            try:
-                decoder.check(data[offset - begin : offset - begin + frame.packed], frame)
-            except Damaged as error:
-                raise Damaged(f"frame {frame.id.hex()} at {offset}: {error.text}") from None
+        frames = [data[offset - begin : offset - begin + frame.packed] for offset, frame in job]
+        if not decoder.are_good(frames, [frame for _, frame in job]):
+            _require_good(decoder, job, frames)
 
     for _ in ordered(_jobs(places), Decoder, work):
         check_stop(stop)
 
 
+def _require_good(decoder: Decoder, job: Sequence[Place], frames: Sequence[memoryview]) -> None:
+    """Damaged: the first frame that is not good."""
+    for (offset, frame), data in zip(job, frames, strict=True):
+        try:
+            decoder.check(data, frame)
+        except Damaged as error:
+            raise Damaged(f"frame {frame.id.hex()} at {offset}: {error.text}") from None
+
+
 def _jobs(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
     start, size = 0, 0
     for number, place in enumerate(places):
-        size += place.frame.packed
+        size += place.frame.length
         if size >= _JOB:
             yield places[start : number + 1]
             start, size = number + 1, 0

@@ -6,12 +6,14 @@ flipped bit in it is found like one anywhere else.
 
 import base64
 import hashlib
+import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from bkcore.archive.change import Measure
 from bkcore.archive.local import LocalStore
 from bkcore.errors import AlreadyThere, Damaged, Malformed, Missing
 from bkcore.request import is_id
@@ -19,6 +21,8 @@ from bkcore.state import Method
 
 FORMAT = 1
 LARGEST = 64 * 1024
+# The module of what lies as the original system stored it, of which nobody wrote down what it is.
+ORIGINAL = "original"
 
 
 class ArchiveDetail(msgspec.Struct, frozen=True, kw_only=True, tag_field="method", tag=Method.SFTP.value):
@@ -26,6 +30,17 @@ class ArchiveDetail(msgspec.Struct, frozen=True, kw_only=True, tag_field="method
 
     manifest: str
     stream_sha256: str
+
+
+class OriginalDetail(ArchiveDetail, frozen=True, kw_only=True, tag_field="method", tag="sftp"):
+    """Where an entry of the original lies; never written down. folder, name: as os.fsdecode makes them.
+
+    bad: why its content cannot be had, "" as far as names tell.
+    """
+
+    folder: str
+    name: str
+    bad: str = ""
 
 
 class SnapshotDetail(msgspec.Struct, frozen=True, kw_only=True, tag_field="method", tag=Method.RSYNC.value):
@@ -54,7 +69,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     id: of the request that brought it. of: sha256 of that request's bytes. source: the label. created: when the client
     wished it. stored_at: when it was stored. sequence: counts the versions of a client, order is by it and not by a
-    clock. size, new_bytes: bytes. partial: things that could not be read. hold: the wish asked to keep it.
+    clock. size, new_bytes: bytes. partial: things that could not be read. hold: the wish asked to keep it. measure:
+    None where nothing was measured.
     """
 
     id: str
@@ -77,6 +93,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     note: str = ""
     hold: bool = False
     retry_of: str = ""
+    measure: Measure | None = None
     format: int = FORMAT
 
     @property
@@ -92,7 +109,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def version(self) -> str:
         """What receipts and people call it: "shop@2026-11-23T03:25:11Z"."""
-        return f"{self.source}@{self.stored_at:%Y-%m-%dT%H:%M:%SZ}"
+        return version_name(self.source, self.stored_at)
 
 
 class _Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,6 +121,7 @@ class Entries:
     """All versions of one client, over all methods."""
 
     def __init__(self, client_data: Path) -> None:
+        self._folder = client_data
         self._store = LocalStore(client_data)
 
     def known(self, request: str) -> bool:
@@ -143,6 +161,17 @@ class Entries:
             prefix = f"{method.value}/entries/"
             for stat in self._store.list(prefix):
                 yield self.read(stat.key, stat.key.removeprefix(prefix))
+            yield from (f"the entry {name} is no file" for name in self._no_files(prefix))
+
+    def _no_files(self, prefix: str) -> list[str]:
+        """Names of entries at which something else lies, which no store lists."""
+        try:
+            with os.scandir(self._folder / prefix) as found:
+                return sorted(
+                    each.name for each in found if is_id(each.name) and not each.is_file(follow_symlinks=False)
+                )
+        except OSError:
+            return []
 
     def read(self, key: str, name: str) -> Entry | str:
         """The entry in one file, or a line that says what is wrong with it."""
@@ -150,6 +179,11 @@ class Entries:
             return decode(self._store.read(key), name)
         except (Damaged, Missing) as error:
             return error.text
+
+
+def version_name(source: str, at: datetime) -> str:
+    """What a version is called. at: when it was stored, UTC."""
+    return f"{source}@{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def encode(entry: Entry) -> bytes:

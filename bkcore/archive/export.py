@@ -1,8 +1,7 @@
 """Giving a stored archive back as an ordinary file or folder, whole and checked, or not at all."""
 
-import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from bkcore import durable
@@ -11,11 +10,12 @@ from bkcore.archive.entries import ArchiveDetail, Entry
 from bkcore.archive.frames import Compressor, StreamHash
 from bkcore.archive.opened import Opened, contents, open_archive
 from bkcore.archive.placing import Conflict, Exported, Form, export_name, placed
-from bkcore.archive.reader import Piece, bytes_of
+from bkcore.archive.reader import Piece, Portion, bytes_of
 from bkcore.archive.unpack import Tree
 from bkcore.archive.vault import Vault
 from bkcore.errors import Damaged, Refused
 from bkcore.flow import Progress, Stop, check_stop
+from bkcore.request import path_fields
 
 FORMAT = 1
 
@@ -42,38 +42,60 @@ def export_archive(  # noqa: PLR0913 - each of them is a choice of the person wh
 
     def write(staged: Path, final: str) -> bytes:
         archive = open_archive(vault, entry)
-        stream = _checked(archive, tell, stop, packed=form is Form.TAR_ZST)
         if form is Form.FILES:
-            _unpack(archive, stream, staged, owners=owners)
+            _unpack(archive, _plain(_checked(archive, tell, stop)), staged, owners=owners)
             return b""
-        return describe(entry, form, final, _write(stream, staged, form))
+        portions = _checked(archive, tell, stop, packed=form is Form.TAR_ZST)
+        return describe(entry, form, final, _write(portions, staged, form))
 
     return placed(dest, name or export_name(entry, form), conflict, write)
 
 
-def _checked(archive: Opened, tell: Progress, stop: Stop, *, packed: bool) -> Iterator[Piece]:
+def _checked(archive: Opened, tell: Progress, stop: Stop, *, packed: bool = False) -> Iterator[Portion]:
     """The archive's frames. Missing, Damaged: at the first that cannot be had, and at the end if the sum is wrong."""
     digest = StreamHash()
     size = 0
-    for piece in reader.pieces(archive.vault, archive.whole, packed=packed):
+    for portion in reader.portions(archive.vault, archive.whole, packed=packed, hashed=False):
         check_stop(stop)
-        if piece.fault and piece.location is not None:
-            archive.vault.mark_damaged([(piece.ref.id, piece.location.pack)], "found by an export")
-        digest.update(bytes_of(piece))
-        yield piece
-        size += piece.ref.length
+        for data in _blocks(archive, portion):
+            digest.update(data)
+            size += len(data)
+        yield portion
         tell(size)
     if digest.hexdigest() != archive.short.stream_sha256:
+        _require_frames(archive, stop)
         raise Damaged("the archive's sha256 is not the one that the client claimed for it")
 
 
-def _write(stream: Iterator[Piece], staged: Path, form: Form) -> str:
+def _require_frames(archive: Opened, stop: Stop) -> None:
+    """Hash the frames one by one, which is not done while the whole is as it should be. Damaged: the first bad one."""
+    for portion in reader.portions(archive.vault, archive.whole):
+        check_stop(stop)
+        for _ in _blocks(archive, portion):
+            pass
+
+
+def _blocks(archive: Opened, portion: Portion) -> Iterator[bytes]:
+    """The plain bytes of a portion. A frame that cannot be had leaves the index, and is raised."""
+    if not portion.pieces:
+        yield portion.plain
+    for piece in portion.pieces:
+        if piece.fault and piece.location is not None:
+            archive.vault.mark_damaged([(piece.ref.id, piece.location.pack)], "found by an export")
+        yield bytes_of(piece)
+
+
+def _plain(portions: Iterable[Portion]) -> Iterator[bytes]:
+    for portion in portions:
+        yield portion.plain or b"".join(map(bytes_of, portion.pieces))
+
+
+def _write(portions: Iterable[Portion], staged: Path, form: Form) -> str:
     """Write the frames, packed or plain, into a new file, durable on return. Its sha256, hex."""
-    digest = hashlib.sha256()
+    digest = StreamHash()
     file = durable.NewFile(staged)
     try:
-        for piece in stream:
-            data = _packed(piece) if form is Form.TAR_ZST else bytes_of(piece)
+        for data in map(_packed, portions) if form is Form.TAR_ZST else _plain(portions):
             digest.update(data)
             file.write(data)
         file.finish()
@@ -82,16 +104,20 @@ def _write(stream: Iterator[Piece], staged: Path, form: Form) -> str:
     return digest.hexdigest()
 
 
-def _packed(piece: Piece) -> bytes:
+def _packed(portion: Portion) -> bytes:
+    return portion.packed or b"".join(map(_packed_alone, portion.pieces))
+
+
+def _packed_alone(piece: Piece) -> bytes:
     return piece.packed or Compressor().pack([(piece.ref.id, bytes_of(piece))])[0][1]
 
 
-def _unpack(archive: Opened, stream: Iterator[Piece], staged: Path, *, owners: bool) -> None:
+def _unpack(archive: Opened, stream: Iterator[bytes], staged: Path, *, owners: bool) -> None:
     staged.mkdir(mode=0o700)
     root = os.open(staged, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     tree = Tree(root, owners=owners)
     try:
-        for member, content in contents(archive.members(), map(bytes_of, stream)):
+        for member, content in contents(archive.members(), stream):
             tree.add(member, content)
         tree.finish()
     finally:
@@ -100,12 +126,13 @@ def _unpack(archive: Opened, stream: Iterator[Piece], staged: Path, *, owners: b
     durable.sync_file_system(staged.parent)  # its own mode may keep us out by now
 
 
-def describe(entry: Entry, form: Form, name: str, digest: str) -> bytes:
-    """The .toml beside an exported file. name: the file's. digest: its sha256, hex."""
+def describe(entry: Entry, form: Form, name: str, digest: str, paths: Collection[bytes] = ()) -> bytes:
+    """The .toml beside an exported file. name: the file's. digest: its sha256, hex. paths: if that is not all."""
     import tomli_w
 
     path = {"path-b64": entry.path_b64} if entry.path_b64 else {"path": entry.path}
     claimed = {"stream-sha256": entry.detail.stream_sha256} if isinstance(entry.detail, ArchiveDetail) else {}
+    whole = {"root": entry.root, "size": entry.size}
     table = {
         "format": FORMAT,
         "file": name,
@@ -120,6 +147,7 @@ def describe(entry: Entry, form: Form, name: str, digest: str) -> bytes:
         "created": entry.created,
         "stored-at": entry.stored_at,
         "partial": entry.partial,
-        "archive": {"root": entry.root, "size": entry.size, **claimed},
+        # What holds only some of it is no archive of that root.
+        **({"only": list(map(path_fields, paths))} if paths else {"archive": {**whole, **claimed}}),
     }
     return tomli_w.dumps(table).encode()

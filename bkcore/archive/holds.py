@@ -34,6 +34,10 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     format: int = FORMAT
 
+    def holds(self, now: datetime) -> bool:
+        """Whether it keeps its version at that time."""
+        return self.held and (self.until is None or self.until > now)
+
 
 class Holds:
     """All that was said about one client's versions."""
@@ -81,4 +85,4 @@ def is_held(entry: Entry, said: Mapping[str, Hold], now: datetime) -> bool:
     hold = said.get(entry.id)
     if hold is None:
         return entry.hold
-    return hold.held and (hold.until is None or hold.until > now)
+    return hold.holds(now)

@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from bkcore.archive.frames import Packed
 from bkcore.archive.pack import Place
@@ -14,6 +15,7 @@ from bkcore.errors import NoSpace
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+FILE = "index.sqlite"
 VERSION = 1
 _WAIT = 60.0
 _ASKED_AT_ONCE = 500
@@ -31,6 +33,10 @@ _SCHEMA = (
 _FIND = """select pack.name, start, id, packed, length, crc, checked from frame join pack on pack.number = frame.pack
     where id in (?) order by pack.number desc"""
 
+# Of each copy, the newest last.
+_LISTED = "select id, length, checked from frame where id in (?) order by id, pack"
+_IN_PACKS = "select id, name from frame join pack on pack.number = frame.pack where id in (?)"
+
 Result = TypeVar("Result")
 
 
@@ -44,6 +50,13 @@ class Location(NamedTuple):
     pack: str
     offset: int
     frame: Packed
+    checked: int
+
+
+class Listed(NamedTuple):
+    """What is known of a frame. length: of its plain bytes. checked: when last found good, seconds since 1970."""
+
+    length: int
     checked: int
 
 
@@ -116,6 +129,20 @@ class Index:
             for location in self._select(wanted[start : start + _ASKED_AT_ONCE]):
                 found.setdefault(location.frame.id, []).append(location)
         return found
+
+    def listed(self, ids: Iterable[bytes]) -> dict[bytes, Listed]:
+        """What is known of the newest copy of these frames; those that are nowhere are left out."""
+        return {row[0]: Listed(row[1], row[2]) for row in self._rows(_LISTED, ids)}
+
+    def elsewhere(self, ids: Iterable[bytes], packs: Container[str]) -> set[bytes]:
+        """Those of these frames that lie in any pack but the named ones."""
+        return {name for name, pack in self._rows(_IN_PACKS, ids) if pack not in packs}
+
+    def _rows(self, sql: str, ids: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), _ASKED_AT_ONCE):
+            asked = wanted[start : start + _ASKED_AT_ONCE]
+            yield from self._ask(partial(_all, sql.replace("?", ",".join("?" * len(asked))), asked))
 
     def rebuild(self) -> None:
         """Throw the database away and begin an empty one."""
@@ -197,6 +224,10 @@ def _create(database: "Connection") -> None:
     for statement in _SCHEMA:
         database.execute(statement)
     database.execute(f"pragma user_version = {VERSION}")
+
+
+def _all(sql: str, values: Sequence[bytes], database: "Connection") -> list[tuple[Any, ...]]:
+    return database.execute(sql, values).fetchall()
 
 
 def _select(database: "Connection", ids: Sequence[bytes]) -> list[Location]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bkcore import durable
 from bkcore.archive import manifest, reader
+from bkcore.archive.change import Measure, share
 from bkcore.archive.delivery import check_claim, check_pack, check_short
 from bkcore.archive.entries import ArchiveDetail
 from bkcore.archive.frames import Ref
@@ -110,7 +111,7 @@ class ArchiveIntake:
         if short is None or self.wanted() is not None:
             raise Damaged("the delivery is not whole")
         whole = self._whole(short)
-        self._check_members(short)
+        members = self._check_members(short)
         self._present([self._brought, self._vault], whole)
         self._store(short)
         # Cleaning may have run meanwhile: what the version needs must be in the store itself now.
@@ -119,6 +120,7 @@ class ArchiveIntake:
         if self.full:
             self._reread(chain(needed, whole))
         oldest = self._present([self._vault], chain(needed, whole))
+        renewed = share(self._fresh(short, whole), whole.size)
         kept = self._vault.put_manifest(manifest.encode(short))
         self._brought.close()
         durable.remove_tree(self._staging)
@@ -130,6 +132,7 @@ class ArchiveIntake:
             partial=short.unread + fetched.notes.unread,
             detail=ArchiveDetail(manifest=kept, stream_sha256=short.stream_sha256),
             notes=(*short.notes, *fetched.notes.lines),
+            measure=Measure(things=members, bytes=whole.size, renewed=renewed),
         )
 
     def _part(self, name: str) -> Path:
@@ -177,10 +180,13 @@ class ArchiveIntake:
             raise Malformed("the short manifest and the manifest disagree")
         return whole
 
-    def _check_members(self, short: Short) -> None:
-        for number, _ in enumerate(read_list(self._read(short.member_refs()), short.size, self._caps)):
+    def _check_members(self, short: Short) -> int:
+        """How many there are."""
+        number = 0
+        for number, _ in enumerate(read_list(self._read(short.member_refs()), short.size, self._caps), 1):
             if number % 1000 == 0:
                 check_stop(self._stop)
+        return number
 
     def _read(self, refs: list[Ref]) -> Iterator[bytes]:
         """The plain bytes of frames that were brought or are stored. FramesNeeded."""
@@ -205,15 +211,25 @@ class ArchiveIntake:
             check_stop(self._stop)
             left = window
             for vault in vaults:
-                found = vault.find(ref.id for ref in left)
-                if any(found[ref.id][0].frame.length != ref.length for ref in left if ref.id in found):
+                found = vault.listed(ref.id for ref in left)
+                if any(found[ref.id].length != ref.length for ref in left if ref.id in found):
                     raise Malformed("the manifest lies about the length of a frame")
-                oldest = min([oldest, *(each.checked for places in found.values() for each in places[:1])])
+                oldest = min([oldest, *(each.checked for each in found.values())])
                 left = [ref for ref in left if ref.id not in found]
             missing.update(dict.fromkeys(ref.id for ref in left))
         if missing:
             raise _need(missing)
         return oldest
+
+    def _fresh(self, short: Short, whole: Manifest) -> int:
+        """Bytes of the stream that lie in no pack but those of this delivery; the same at each attempt."""
+        mine = {self._pack(number) for number in range(len(short.packs))}
+        fresh = 0
+        for window in _windows(whole):
+            check_stop(self._stop)
+            before = self._vault.elsewhere((ref.id for ref in window), mine)
+            fresh += sum(ref.length for ref in window if ref.id not in before)
+        return fresh
 
     def _reread(self, refs: Iterable[Ref]) -> None:
         """Check frames where they are stored. FramesNeeded: some are damaged; they leave the index."""

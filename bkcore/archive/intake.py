@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from bkcore.archive.change import Measure
 from bkcore.archive.entries import Detail
 from bkcore.flow import Fetched, Sink
 
@@ -25,6 +26,7 @@ class Kept:
     partial: int
     detail: Detail
     notes: tuple[str, ...] = ()
+    measure: Measure | None = None
 
 
 class Intake(Protocol):

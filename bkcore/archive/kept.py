@@ -16,7 +16,7 @@ from bkcore.errors import Damaged
 from bkcore.flow import Kind
 from bkcore.safe import safe
 
-_ATTRIBUTE = "user.rsync.%stat"
+ATTRIBUTE = "user.rsync.%stat"
 _VALUE = re.compile(rb"([0-7]{1,6}) [0-9]+,[0-9]+ ([0-9]{1,10}):([0-9]{1,10})\s*")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -61,7 +61,7 @@ def walk(top: int) -> Iterator[Thing]:
     """The folder of this descriptor and everything below it, in order. Damaged: it holds what cannot be in a state."""
     levels = [_enter(os.dup(top), b"")]
     try:
-        yield _thing(levels[0].descriptor, b".")
+        yield thing_of(levels[0].descriptor, b".")
         while levels:
             here = levels[-1]
             name = next(here.names, None)
@@ -72,7 +72,7 @@ def walk(top: int) -> Iterator[Thing]:
             with _opened(name, here.descriptor, path) as descriptor:
                 if name.endswith(b"/"):
                     levels.append(_enter(os.dup(descriptor), path))
-                yield _thing(descriptor, path)
+                yield thing_of(descriptor, path)
     finally:
         for level in levels:
             os.close(level.descriptor)
@@ -122,7 +122,8 @@ def _opened(name: bytes, folder: int, path: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _thing(descriptor: int, path: bytes) -> Thing:
+def thing_of(descriptor: int, path: bytes) -> Thing:
+    """What an open file or folder is. Damaged: nothing that can be in a state."""
     found = os.fstat(descriptor)
     mode, uid, gid = _recorded(descriptor, path) or (found.st_mode, found.st_uid, found.st_gid)
     kind = _KINDS.get(stat.S_IFMT(mode))
@@ -146,12 +147,12 @@ def _thing(descriptor: int, path: bytes) -> Thing:
 def _recorded(descriptor: int, path: bytes) -> tuple[int, int, int] | None:
     """Mode, owner and group that rsync wrote down; None when the file's own are right."""
     try:
-        value = os.getxattr(descriptor, _ATTRIBUTE)
+        value = os.getxattr(descriptor, ATTRIBUTE)
     except OSError:
         return None
     match = _VALUE.fullmatch(value)
     if match is None:
-        raise Damaged(f"{safe(path)}: its attribute {_ATTRIBUTE} is not what rsync writes")
+        raise Damaged(f"{safe(path)}: its attribute {ATTRIBUTE} is not what rsync writes")
     return int(match[1], 8), int(match[2]), int(match[3])
 
 

@@ -4,10 +4,14 @@ It lies in `lists/<sha256>.zst`, named by the sha256 of its plain bytes, so stat
 """
 
 import base64
+import errno
 import hashlib
+import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -136,7 +140,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     import zstandard
 
     try:
-        with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as plain:
+        with _plain(path) as file, zstandard.ZstdDecompressor().stream_reader(file) as plain:
             rest = b""
             while block := plain.read(_BLOCK):
                 *whole, rest = (rest + block).splitlines(keepends=True) or [b""]
@@ -147,8 +151,17 @@ def _lines(path: Path) -> Iterator[bytes]:
                     break
             if rest:
                 yield rest
-    except (FileNotFoundError, zstandard.ZstdError):
+    except (OSError, zstandard.ZstdError):
         raise _damaged(path.stem) from None
+
+
+def _plain(path: Path) -> BinaryIO:
+    """A plain file, opened. OSError for whatever else is there, which might not let go of whoever opens it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "it is no file", path)
+    return os.fdopen(descriptor, "rb")
 
 
 def _damaged(sha256: str) -> Damaged:

@@ -3,31 +3,40 @@
 Only plain values come in, and only text that is safe on a terminal goes out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from enum import IntFlag
 
-from bkcore.archive.ranges import shown
+from bkcore.archive.dates import Clock
 from bkcore.safe import safe
 
 COLUMNS = 3
 _INDENT = "    "
+_DATE = len("2026-11-23 03:25:11")
 _BOLD, _FAINT, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """One version as it is listed.
+class Mark(IntFlag):
+    """What is to be said of a version beside its date.
 
-    changed: its content is not that of the version before it. partial: some of it could not be read. damaged: it is
-    known to be unreadable. held: nothing may remove it.
+    CHANGED: its content is not that of the version before it. PARTIAL: some of it could not be read. DAMAGED: it is
+    known to be unreadable. HELD: nothing may remove it.
     """
 
-    time: datetime
-    changed: bool
-    partial: bool = False
-    damaged: bool = False
-    held: bool = False
+    CHANGED = 1
+    PARTIAL = 2
+    DAMAGED = 4
+    HELD = 8
+
+
+def _words(mark: int) -> str:
+    words = {Mark.PARTIAL: " partial", Mark.DAMAGED: " damaged", Mark.HELD: " held"}
+    return "".join(word for each, word in words.items() if mark & each)
+
+
+# By the marks as a number.
+_WORDS = [_words(mark) for mark in range(2 * Mark.HELD)]
+_STYLES = [_RED if mark & Mark.DAMAGED else _BOLD if mark & Mark.CHANGED else _FAINT for mark in range(2 * Mark.HELD)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +44,12 @@ class Listed:
     """One source as it is listed, with the versions that are shown, in the order in which they are.
 
     index: by which INDEX names it. name: its path, behind the client and a colon when several clients are listed.
+    versions: gives of each its time, microseconds since 1970, its marks and its id; asked when the source is drawn.
     """
 
     index: int
     name: bytes
-    versions: Sequence[Dated]
+    versions: Callable[[], Sequence[tuple[int, int, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,12 @@ def picture(listing: Listing, *, color: bool, utc: bool) -> Iterator[str]:
     yield f'Base path: "{safe(listing.base)}"'
     for source in listing.sources:
         yield f"* [{source.index}] {safe(source.name)}"
+    clock = Clock(utc=utc)
     for number, source in enumerate(listing.sources):
         if number:
             yield ""
         yield f"[{source.index}] {safe(source.name)}:"
-        yield from _dates(source, color=color, utc=utc)
+        yield from _dates(source, clock, color=color)
 
 
 def changes(roots: Iterable[str]) -> Iterator[bool]:
@@ -70,28 +81,27 @@ def changes(roots: Iterable[str]) -> Iterator[bool]:
         before = root
 
 
-def columns(count: int) -> Iterator[list[int]]:
-    """The positions that stand in each line when `count` things are read down each of three columns."""
-    lines = -(-count // COLUMNS)
-    for line in range(lines):
-        yield list(range(line, count, lines))
+def columns(cells: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The cells that stand in each line when they are read down each of three columns."""
+    lines = -(-len(cells) // COLUMNS)
+    parts = [cells[start : start + lines] for start in range(0, len(cells), lines or 1)]
+    full = min(map(len, parts), default=0)
+    yield from zip(*parts, strict=False)
+    for line in range(full, lines):
+        yield tuple(part[line] for part in parts if line < len(part))
 
 
-def _dates(source: Listed, *, color: bool, utc: bool) -> Iterator[str]:
-    cells = [_cell(version, source.index, utc=utc) for version in source.versions]
-    width = max(map(len, cells), default=0)
-    for line in columns(len(cells)):
-        parts = [_styled(cells[at], source.versions[at], color=color) + " " * (width - len(cells[at])) for at in line]
-        yield _INDENT + _INDENT.join(parts).rstrip(" ")
-
-
-def _cell(version: Dated, index: int, *, utc: bool) -> str:
-    marks = (" partial" if version.partial else "") + (" damaged" if version.damaged else "")
-    marks += " held" if version.held else ""
-    return f"{shown(version.time, utc=utc):%Y-%m-%d %H:%M:%S} [{index}]{marks}"
-
-
-def _styled(cell: str, version: Dated, *, color: bool) -> str:
-    if not color:
-        return cell
-    return (_RED if version.damaged else _BOLD if version.changed else _FAINT) + cell + _PLAIN
+def _dates(source: Listed, clock: Clock, *, color: bool) -> Iterator[str]:
+    """The dates in their columns. Of a million a microsecond each is a second, so what is the same is made once."""
+    ends = [f" [{source.index}]{words}" for words in _WORDS]
+    versions = source.versions()
+    marks = [mark for _, mark, _ in versions]
+    width = max((_DATE + len(ends[mark]) for mark in set(marks)), default=0)
+    starts, fills = [""] * len(ends), [end.ljust(width - _DATE) for end in ends]
+    if color:
+        starts = _STYLES
+        fills = [end + _PLAIN + " " * (width - _DATE - len(end)) for end in ends]
+    dates = clock.written(at for at, _, _ in versions)
+    cells = [starts[mark] + date + fills[mark] for date, mark in zip(dates, marks, strict=True)]
+    for line in columns(cells):
+        yield (_INDENT + _INDENT.join(line)).rstrip(" ")

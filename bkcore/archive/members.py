@@ -10,6 +10,7 @@ held against each other.
 """
 
 import base64
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ END = bytes(2 * BLOCK)
 LONGEST_LINE = 64 * 1024
 LONGEST_PATH = 16 * 1024
 LONGEST_NAME = 255
+
+_NAME = rb"(?!\.\.?(?:/|\Z))[^/\0]{1,%d}" % LONGEST_NAME
+_PATH = re.compile(_NAME + rb"(?:/" + _NAME + rb")*")
 
 _TYPES = {Kind.FILE: b"0", Kind.HARDLINK: b"1", Kind.SYMLINK: b"2", Kind.FOLDER: b"5"}
 _LONG_NAME, _LONG_LINK = b"L", b"K"
@@ -171,12 +175,8 @@ def check_path(path: bytes, kind: Kind) -> None:
     """Malformed unless path is relative, of plain names that a folder can hold; "." only for the top folder itself."""
     if path == b"." and kind is Kind.FOLDER:
         return
-    if len(path) > LONGEST_PATH or b"\0" in path or not all(map(_is_name, path.split(b"/"))):
+    if len(path) > LONGEST_PATH or _PATH.fullmatch(path) is None:
         raise Malformed("a member's path is absolute, has empty, . or .. parts, or is too long")
-
-
-def _is_name(part: bytes) -> bool:
-    return part not in (b"", b".", b"..") and len(part) <= LONGEST_NAME
 
 
 def _content(member: Member) -> Iterator[bytes]:

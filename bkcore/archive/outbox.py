@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from bkcore.archive import bases, manifest, members
 from bkcore.archive.crew import ordered
@@ -86,7 +87,7 @@ def write_archives(
     known = _KnownToAll([delivery.known for delivery in deliveries])
     work = _Preparation(stream, known, params or Params.for_size(stream.size_hint), tell, stop)
     try:
-        for batch in ordered(work.batches(), Compressor, Compressor.pack):
+        for batch in work.packed():
             for lane in lanes:
                 lane.take(batch)
             _require_one(lanes)
@@ -117,8 +118,23 @@ class _KnownToAll:
         return all(frame in known for known in self._known)
 
 
+class _Job(NamedTuple):
+    """Frames that were cut, and what they are of."""
+
+    of: Frames
+    plains: list[bytes]
+
+
+class _Named(NamedTuple):
+    """A job whose frames have their names."""
+
+    of: Frames
+    refs: list[Ref]
+    plains: list[bytes]
+
+
 class _Preparation:
-    """Cuts the stream, the list of its members and its manifest, one after the other, into what is to be packed."""
+    """Cuts the stream, the list of its members and its manifest, one after the other, and packs what is new."""
 
     def __init__(self, stream: Stream, known: Container[bytes], params: Params, tell: Progress, stop: Stop) -> None:
         self._stream = stream
@@ -133,18 +149,21 @@ class _Preparation:
         self.content, self.members, self.manifest = Frames(), Frames(), Frames()
         self.notes = Notes()
 
-    def batches(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        """New frames, (id, plain bytes), some at a time. All else that is learnt on the way is kept here."""
-        batch: list[tuple[bytes, bytes]] = []
-        size = 0
-        for name, plain in self._new():
-            batch.append((name, plain))
-            size += len(plain)
-            if size >= _JOB:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
+    def packed(self) -> Iterator[list[tuple[Packed, bytes]]]:
+        """New frames, some at a time, each once. All else that is learnt on the way is kept here."""
+        for jobs in (self._of_stream, self._of_manifest):
+            yield from ordered(self._new(jobs()), Compressor, Compressor.pack)
+
+    def _new(self, jobs: Iterable[_Job]) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Ids and bytes of the new frames of each job. What is known is asked in this thread: an index wants that."""
+        for named in ordered(jobs, _no_tool, _named):
+            new: dict[bytes, bytes] = {}
+            for ref, plain in zip(named.refs, named.plains, strict=True):
+                named.of.add(ref)
+                if ref.id not in self.seen and ref.id not in self._known:
+                    new[ref.id] = plain
+                self.seen.add(ref.id)
+            yield list(new.items())
 
     def close(self) -> None:
         """End the stream. What ended it wrongly is told only by the first call."""
@@ -161,35 +180,44 @@ class _Preparation:
         """Of everything that was read."""
         return self._sha256.hexdigest()
 
-    def _new(self) -> Iterator[tuple[bytes, bytes]]:
+    def _of_stream(self) -> Iterator[_Job]:
         cutter, inner, lines = Cutter(self.params), Cutter(self.inner), members.LineKeeper()
+        plains: list[bytes] = []
+        size = told = 0
         for piece in members.tar(self._stream, lines):
-            yield from self._take(cutter.feed(piece))
-            if piece_lines := lines.taken():
-                yield from self._list(inner.feed(piece_lines), self.members)
-        yield from self._take(cutter.finish())
+            if not (frames := cutter.feed(piece)):
+                continue
+            plains += frames
+            size += sum(map(len, frames))
+            if size - told >= _JOB:
+                told = size
+                yield self._content(plains, size)
+                plains = []
+                yield _Job(self.members, inner.feed(lines.taken()))
+        plains += cutter.finish()
+        yield self._content(plains, told + sum(map(len, plains)))
         self.close()
-        yield from self._list(inner.finish(), self.members)
-        inner = Cutter(self.inner)
-        canonical = self.whole().canonical()
-        yield from self._list([*inner.feed(canonical), *inner.finish()], self.manifest)
+        yield _Job(self.members, [*inner.feed(lines.taken()), *inner.finish()])
 
-    def _take(self, frames: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        for plain in frames:
+    def _content(self, plains: list[bytes], size: int) -> _Job:
+        """size: of the stream with these frames."""
+        for plain in plains:
             self._sha256.update(plain)
-        yield from self._list(frames, self.content)
-        if frames:
-            self._tell(self.content.size)
-            check_stop(self._stop)
+        self._tell(size)
+        check_stop(self._stop)
+        return _Job(self.content, plains)
 
-    def _list(self, frames: list[bytes], into: Frames) -> Iterator[tuple[bytes, bytes]]:
-        for plain in frames:
-            name = frame_id(plain)
-            into.add(Ref(name, len(plain)))
-            if name not in self.seen:
-                self.seen.add(name)
-                if name not in self._known:
-                    yield name, plain
+    def _of_manifest(self) -> Iterator[_Job]:
+        inner = Cutter(self.inner)
+        yield _Job(self.manifest, [*inner.feed(self.whole().canonical()), *inner.finish()])
+
+
+def _no_tool() -> None:
+    """Hashing needs none."""
+
+
+def _named(_: None, job: _Job) -> _Named:
+    return _Named(job.of, [Ref(frame_id(plain), len(plain)) for plain in job.plains], job.plains)
 
 
 class _Lane:

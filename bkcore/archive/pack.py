@@ -85,17 +85,16 @@ def read_footer(read: Reader, size: int) -> tuple[list[Place], bytes]:
     Damaged: it is no pack, it was cut or has grown, its footer changed, its frames do not tile it, or a frame comes
     twice or is listed with a length that it cannot have.
     """
-    if size < _HEAD + _TAIL:
-        raise Damaged("it is too short for a pack")
-    tail = read(size - _TAIL, _TAIL)
-    (count,) = _COUNT.unpack_from(tail)
-    begin = size - smallest(count)
-    if tail[_COUNT.size : -32] != _MAGIC or begin < 0 or count > MOST_FRAMES:
-        raise Damaged("it has no pack's footer at its end")
-    footer = read(begin, size - begin)
-    if footer != _footer(footer[_HEAD:-_TAIL])[0]:
-        raise Damaged("its footer changed")
+    begin, footer = _read_footer(read, size)
     return _places(footer, begin), footer[-32:]
+
+
+def footer_digest(read: Reader, size: int) -> bytes:
+    """The footer's sha256 of a pack of that many bytes. Damaged: it is no pack, was cut or has grown, or it changed.
+
+    What it lists is not looked at: of a pack that is known by this sum that was done when it came.
+    """
+    return _read_footer(read, size)[1][-32:]
 
 
 def salvage(data: memoryview) -> Iterator[Place]:
@@ -111,6 +110,21 @@ def salvage(data: memoryview) -> Iterator[Place]:
             return
         yield Place(at, Packed(frame_id(plain), packed, len(plain), zlib.crc32(piece)))
         at += packed
+
+
+def _read_footer(read: Reader, size: int) -> tuple[int, bytes]:
+    """Where the footer begins, and its bytes."""
+    if size < _HEAD + _TAIL:
+        raise Damaged("it is too short for a pack")
+    tail = read(size - _TAIL, _TAIL)
+    (count,) = _COUNT.unpack_from(tail)
+    begin = size - smallest(count)
+    if tail[_COUNT.size : -32] != _MAGIC or begin < 0 or count > MOST_FRAMES:
+        raise Damaged("it has no pack's footer at its end")
+    footer = read(begin, size - begin)
+    if footer != _footer(footer[_HEAD:-_TAIL])[0]:
+        raise Damaged("its footer changed")
+    return begin, footer
 
 
 def _footer(entries: bytes) -> tuple[bytes, bytes]:

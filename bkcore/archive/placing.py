@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bkcore import durable
-from bkcore.archive.entries import ArchiveDetail, Entry, RepositoryDetail
+from bkcore.archive.entries import ArchiveDetail, Entry, OriginalDetail, RepositoryDetail
 from bkcore.errors import AlreadyThere, BkError, NoSpace, NothingMatched, UsageError
 
 _MOST_RENAMED = 10_000
@@ -20,11 +20,15 @@ _LONGEST_NAME = 250
 
 
 class Form(StrEnum):
-    """What comes out. TAR_ZST: the stored frames as they are; `zstd -dc` and tar read it. FILES: a folder."""
+    """What comes out. TAR_ZST: the stored frames as they are; `zstd -dc` and tar read it. FILES: a folder.
+
+    ORIGINAL: what the original system stored, as it is; only of its versions.
+    """
 
     TAR_ZST = "tar.zst"
     TAR = "tar"
     FILES = "files"
+    ORIGINAL = "original"
 
 
 class Conflict(StrEnum):
@@ -50,14 +54,19 @@ Write = Callable[[Path, str], bytes]
 
 
 def export_name(entry: Entry, form: Form) -> str:
-    """<client>_<source>_<stamp>, with the form's ending; a repository's folder ends in .git."""
+    """<client>_<source>_<stamp>, with the form's ending; a repository's folder ends in .git, an object in .lzma."""
     files = ".git" if isinstance(entry.detail, RepositoryDetail) else ""
-    ending = files if form is Form.FILES else f".{form.value}"
+    ending = {Form.FILES: files, Form.ORIGINAL: ".lzma"}.get(form, f".{form.value}")
     return f"{entry.client}_{entry.source}_{entry.stored_at:%Y%m%dT%H%M%SZ}{ending}"
 
 
 def original_name(entry: Entry) -> str:
-    """As the original system named entries: base64 of the path, local time, sha256. UsageError if it is too long."""
+    """As the original system named entries: base64 of the path, local time, sha256. UsageError if it is too long.
+
+    An entry of its own keeps the name that it has.
+    """
+    if isinstance(entry.detail, OriginalDetail):
+        return entry.detail.name
     sha256 = entry.detail.stream_sha256 if isinstance(entry.detail, ArchiveDetail) else entry.root
     path = base64.urlsafe_b64encode(entry.raw_path).decode("ascii")
     name = f"{path} {entry.stored_at.astimezone():%y-%m-%d_%H_%M_%S} {sha256}"
@@ -99,7 +108,7 @@ def _target(dest: Path, name: str, conflict: Conflict) -> Path | None:
 
 
 def _numbered(name: str, number: int) -> str:
-    for ending in (".tar.zst", ".tar", ".git"):
+    for ending in (".tar.zst", ".tar", ".git", ".lzma"):
         if name.endswith(ending):
             return f"{name.removesuffix(ending)}-{number}{ending}"
     return f"{name}-{number}"

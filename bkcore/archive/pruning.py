@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bkcore.archive.clean import freed_without
 from bkcore.archive.entries import Entry
 from bkcore.archive.removal import Removed, inspect, remove
 from bkcore.archive.retention import Candidate, decide, rule_for
 from bkcore.archive.selection import moment
-from bkcore.config import Keep
+from bkcore.archive.trash import Trash
+from bkcore.config.server import Keep
 
 REASON = "by rule"
 
@@ -69,6 +71,17 @@ def carry_out(clients: Mapping[str, Path], planned: Plan, *, at: datetime, by: s
     """Remove what goes, client by client; what came under guard since stays."""
     for client, entries in planned.going().items():
         yield client, remove(clients[client], entries, at=at, by=by, why=REASON)
+
+
+def would_free(clients: Mapping[str, Path], planned: Plan) -> int:
+    """Bytes that are free when what goes was cleaned away, over what the trash gives back anyway. About."""
+    freed = 0
+    for client, entries in planned.going().items():
+        trash = set(Trash(clients[client]).all())
+        with_it, _ = freed_without(clients[client], trash | {entry.id for entry in entries})
+        without, _ = freed_without(clients[client], trash)
+        freed += sum(part.bytes for part in with_it) - sum(part.bytes for part in without)
+    return max(freed, 0)
 
 
 def _on_clock(entry: Entry, now: datetime) -> datetime:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from bkcore import durable
 from bkcore.archive.entries import Entries, Entry
+from bkcore.archive.guard import Guards
 from bkcore.archive.guarded import HELD, LAST_GOOD
 from bkcore.archive.holds import Holds, is_held
+from bkcore.archive.proofs import Proofs
 from bkcore.archive.shelf import Shelf
 from bkcore.archive.trash import Tombstone, Trash
 from bkcore.archive.verdicts import Verdicts
@@ -25,13 +27,16 @@ class Due:
     kept: tuple[tuple[Tombstone, str], ...]
 
 
-def due(folder: Path, now: datetime, *, everything: bool = False) -> Due:
-    """What would be purged of a client. everything: whose grace is not over too. folder: data/<client>.
+def due(folder: Path, now: datetime, *, everything: bool = False, source: str = "") -> Due:
+    """What would be purged of a client. folder: data/<client>.
+
+    everything: whose grace is not over too. source: only of this label, "" for all.
 
     One that was held since stays, and so does the newest good one of a source of which no good one is left outside
     the trash, because what was good when it was removed has been found damaged.
     """
-    stones = {id_: stone for id_, stone in Trash(folder).all().items() if everything or stone.ends <= now}
+    meant = (stone for stone in Trash(folder).all().values() if source in ("", stone.source))
+    stones = {stone.id: stone for stone in meant if everything or stone.ends <= now}
     why = _reasons(folder, now) if stones else {}
     ordered = sorted(stones.values(), key=lambda stone: stone.sequence)
     return Due(
@@ -60,6 +65,7 @@ def _purge(folder: Path, stone: Tombstone) -> int:
     durable.remove(folder / stone.method / "entries" / stone.id)
     freed = _remove_state(folder / Method.RSYNC / stone.source / stone.id) if stone.method is Method.RSYNC else 0
     Verdicts(folder).forget(stone.method, stone.id)
+    Proofs(folder).forget(stone.method, stone.id)
     Holds(folder).forget(stone.id)
     return freed
 
@@ -93,4 +99,5 @@ def _reasons(folder: Path, now: datetime) -> dict[str, str]:
     ):
         best[(entry.source, entry.method, entry.raw_path)] = entry
     last = {entry.id: LAST_GOOD for entry in best.values() if entry.id in stones}
+    last |= Guards(folder).keeps((entry for entry in entries if entry.id in stones), damaged)
     return last | {entry.id: HELD for entry in entries if entry.id in stones and is_held(entry, said, now)}

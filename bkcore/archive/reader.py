@@ -1,6 +1,6 @@
 """Reading many frames of a vault in order: neighbours in one read, two threads, bounded memory, every frame checked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from bkcore.archive.crew import ordered
@@ -34,15 +34,35 @@ class Piece(NamedTuple):
 Job = list[tuple[Ref, Location | None]]
 
 
-class _Loaded(NamedTuple):
-    """A job that was read.
+class Portion(NamedTuple):
+    """Frames that were read together, in order. pieces: one for each when any of them was not good at once, else empty.
 
-    raw: the zstd frames that could be read, by id. plain: the same, decompressed; empty if any of them cannot be.
+    plain: the bytes of all, when all were good. packed: the same of the zstd frames, b"" if not asked for.
     """
 
     job: Job
+    plain: bytes
+    packed: bytes
+    pieces: Sequence[Piece] = ()
+
+
+class _Loaded(NamedTuple):
+    """A job that was read. raw: the zstd frames that could be read, by id. portion: None when any of it is not good."""
+
+    job: Job
     raw: dict[bytes, memoryview]
-    plain: dict[bytes, bytes]
+    portion: Portion | None
+
+
+def portions(vault: Vault, refs: Iterable[Ref], *, packed: bool = False, hashed: bool = True) -> Iterator[Portion]:
+    """The frames in order, as pieces() gives them, but by the hundred: each of them costs much less so."""
+    decoder = Decoder()
+
+    def work(own: Decoder, job: Job) -> _Loaded:
+        return _load(vault.store, own, job, packed=packed, hashed=hashed)
+
+    for loaded in ordered(_jobs(vault, refs), Decoder, work):
+        yield loaded.portion or Portion(loaded.job, b"", b"", _one_by_one(vault, decoder, loaded, packed=packed))
 
 
 def pieces(vault: Vault, refs: Iterable[Ref], *, packed: bool = False, hashed: bool = True) -> Iterator[Piece]:
@@ -51,21 +71,17 @@ def pieces(vault: Vault, refs: Iterable[Ref], *, packed: bool = False, hashed: b
     hashed: False if the whole is going to be hashed; then a frame is held against its crc and its length only.
     Where the index led to something bad, the pack's own footer and other copies are tried before a fault is told.
     """
-    decoder = Decoder()
-
-    def work(own: Decoder, job: Job) -> _Loaded:
-        return _load(vault.store, own, job)
-
-    for loaded in ordered(_jobs(vault, refs), Decoder, work):
-        for ref, location in loaded.job:
-            piece = _piece(decoder, loaded, ref, location, packed=packed, hashed=hashed)
-            yield piece if piece.plain is not None or location is None else _again(vault, piece)
+    for portion in portions(vault, refs, packed=packed, hashed=hashed):
+        yield from portion.pieces or _split(portion)
 
 
 def plain(vault: Vault, refs: Iterable[Ref]) -> Iterator[bytes]:
-    """The plain bytes of the frames, in order. Missing, Damaged: at the first that cannot be had."""
-    for piece in pieces(vault, refs):
-        yield bytes_of(piece)
+    """The plain bytes of the frames, in order and in blocks. Missing, Damaged: at the first that cannot be had."""
+    for portion in portions(vault, refs):
+        if portion.pieces:
+            yield from map(bytes_of, portion.pieces)
+        else:
+            yield portion.plain
 
 
 def bytes_of(piece: Piece) -> bytes:
@@ -110,15 +126,39 @@ def _find(vault: Vault, window: list[Ref]) -> Iterator[tuple[Ref, Location | Non
         yield ref, next(iter(found.get(ref.id, ())), None)
 
 
-def _load(store: Store, decoder: Decoder, job: Job) -> _Loaded:
+def _load(store: Store, decoder: Decoder, job: Job, *, packed: bool, hashed: bool) -> _Loaded:
     raw: dict[bytes, memoryview] = {}
-    lengths: dict[bytes, int] = {}
+    frames: list[memoryview] = []
     for run in _runs(job):
-        for (ref, location), data in zip(run, _frames(store, run), strict=True):
-            if data is not None and location is not None:
-                raw[ref.id], lengths[ref.id] = data, location.frame.length
-    plains = decoder.unpack(list(raw.values()), list(lengths.values())) if raw else None
-    return _Loaded(job, raw, dict(zip(raw, plains, strict=True)) if plains else {})
+        for (ref, _), data in zip(run, _frames(store, run), strict=True):
+            if data is not None:
+                raw[ref.id] = data
+                frames.append(data)
+    plains = _good(decoder, job, frames, hashed=hashed) if len(frames) == len(job) else None
+    if plains is None:
+        return _Loaded(job, raw, None)
+    return _Loaded(job, raw, Portion(job, b"".join(plains), b"".join(frames) if packed else b""))
+
+
+def _good(decoder: Decoder, job: Job, frames: list[memoryview], *, hashed: bool) -> list[memoryview] | None:
+    """The plain bytes of all frames of a job, None if anything is wrong with any of them."""
+    for (ref, location), data in zip(job, frames, strict=True):
+        if location is None or location.frame.length != ref.length or checksum(data) != location.frame.crc:
+            return None
+    plains = decoder.unpack(frames, [ref.length for ref, _ in job])
+    if plains is None or (hashed and any(frame_id(data) != ref.id for (ref, _), data in zip(job, plains, strict=True))):
+        return None
+    return plains
+
+
+def _split(portion: Portion) -> Iterator[Piece]:
+    """The frames of a portion whose frames are all good."""
+    at, packed_at = 0, 0
+    for ref, location in portion.job:
+        assert location is not None
+        end, packed_end = at + ref.length, packed_at + location.frame.packed
+        yield Piece(ref, portion.plain[at:end], portion.packed[packed_at:packed_end], location, "")
+        at, packed_at = end, packed_end
 
 
 def _runs(job: Job) -> Iterator[Job]:
@@ -159,22 +199,26 @@ def _read(store: Store, first: Location, size: int) -> memoryview | None:
         return None
 
 
-def _piece(
-    decoder: Decoder, loaded: _Loaded, ref: Ref, location: Location | None, *, packed: bool, hashed: bool
-) -> Piece:
+def _one_by_one(vault: Vault, decoder: Decoder, loaded: _Loaded, *, packed: bool) -> list[Piece]:
+    """The frames of a job in which not all is good, so that each shows what it is."""
+    found = []
+    for ref, location in loaded.job:
+        piece = _piece(decoder, loaded.raw.get(ref.id), ref, location, packed=packed)
+        found.append(piece if piece.plain is not None or location is None else _again(vault, piece))
+    return found
+
+
+def _piece(decoder: Decoder, raw: memoryview | None, ref: Ref, location: Location | None, *, packed: bool) -> Piece:
     if location is None:
         return Piece(ref, None, b"", None, "it is not in the store")
-    raw = loaded.raw.get(ref.id)
     if raw is None:
         return Piece(ref, None, b"", location, "it cannot be read there")
     if location.frame.length != ref.length:
         return Piece(ref, None, b"", location, "it is listed with another length")
-    data = loaded.plain.get(ref.id)
-    if data is None or checksum(raw) != location.frame.crc or (hashed and frame_id(data) != ref.id):
-        try:
-            data = decoder.check(raw, location.frame)
-        except Damaged as error:
-            return Piece(ref, None, b"", location, error.text)
+    try:
+        data = decoder.check(raw, location.frame)
+    except Damaged as error:
+        return Piece(ref, None, b"", location, error.text)
     return Piece(ref, data, bytes(raw) if packed else b"", location, "")
 
 

@@ -4,7 +4,9 @@ A list is canonical: one line "<object name> <ref>" a ref, sorted by ref. It lie
 """
 
 import hashlib
+import os
 import re
+import stat
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from bkcore.safe import safe
 LISTS = "lists"
 KEEP = "refs/keep/"
 ATTEMPTS = "refs/attempt/"
+# What git reads first of a bare repository.
+FRAME = ("HEAD", "config", "packed-refs")
 
 _LINE = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) (refs/[^\x00-\x20\x7f]+)")
 
@@ -124,6 +128,41 @@ def move_refs(repository: Path, wanted: Mapping[bytes, str], unwanted: Iterable[
             must(repository, "-c", "core.fsync=none", "update-ref", "--no-deref", "--stdin", stdin=lines)
 
 
+def clone(repository: Path, into: Path, stop: Stop) -> None:
+    """Make `into` a bare clone with all refs; git's own protocol hashes every object on the way. Damaged, Stopped."""
+    words = ("clone", "--quiet", "--mirror", "--no-local", "--template=")
+    env = {**_CALM, "GIT_ALLOW_PROTOCOL": "file"}
+    done = process.run(["git", *words, str(repository), str(into)], env=env, stopped=stop.is_set)
+    if done.status != 0:
+        raise failure(repository, "clone", done)
+
+
+def lost_tips(repository: Path, before: Iterable[str], now: Iterable[str], stop: Stop) -> frozenset[str]:
+    """Which of the objects that refs led to before no object of now leads to any more. All of them are here. Damaged.
+
+    A branch that was merged and then deleted is not lost. What is no commit, and no tag of one, counts by its name.
+    """
+    now = sorted(set(now))
+    gone = sorted(set(before) - set(now))
+    if not gone:
+        return frozenset()
+    commits = dict(zip(gone, _commits(repository, gone, stop), strict=True))
+    wanted = sorted({commit for commit in commits.values() if commit})
+    words = "".join([*(f"{oid}\n" for oid in wanted), *(f"^{oid}\n" for oid in _commits(repository, now, stop) if oid)])
+    # Only what a ref leads to is told, and each tip of a version has one.
+    listing = ("rev-list", "--simplify-by-decoration", "--stdin")
+    told = must(repository, *listing, stdin=words.encode(), stop=stop) if wanted else b""
+    away = frozenset(told.decode("ascii").split())
+    return frozenset(oid for oid, commit in commits.items() if not commit or commit in away)
+
+
+def _commits(repository: Path, oids: Iterable[str], stop: Stop) -> list[str]:
+    """The commit that each of these is or names; "" where there is none."""
+    asked = "".join(f"{oid}^{{commit}}\n" for oid in oids).encode()
+    told = must(repository, "cat-file", "--batch-check=%(objectname)", stdin=asked, stop=stop)
+    return ["" if line.endswith(b" missing") else line.decode("ascii") for line in told.splitlines()]
+
+
 def encode(refs: Iterable[Ref]) -> bytes:
     """The canonical list."""
     ordered = sorted(refs, key=lambda ref: ref.name)
@@ -145,16 +184,42 @@ def keep_list(folder: Path, refs: Iterable[Ref]) -> str:
 def read_list(folder: Path, sha256: str) -> list[Ref]:
     """A version's refs. Damaged: the list is gone, or not what its name says."""
     damaged = Damaged(f"the ref list {sha256[:12]}… is damaged or gone")
-    try:
-        data = (folder / LISTS / sha256).read_bytes()
-    except OSError:
-        raise damaged from None
+    data = plain(folder / LISTS / sha256)
+    if data is None:
+        raise damaged
     if hashlib.sha256(data).hexdigest() != sha256:
         raise damaged
     matches = [_LINE.fullmatch(line) for line in data.splitlines()]
     if not all(matches):
         raise damaged
     return [Ref(match[2], match[1].decode()) for match in matches if match]
+
+
+def plain(path: Path) -> bytes | None:
+    """The bytes of a plain file; None for whatever else is there, which might not let go of whoever opens it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def require_in_order(repository: Path) -> None:
+    """Damaged unless what git reads of a repository are plain files: it would wait at a FIFO for ever."""
+    for path in no_files(repository):
+        raise Damaged(f"{path.relative_to(repository.parent)} is no file")
+
+
+def no_files(repository: Path) -> list[Path]:
+    """What should be a plain file of a repository, is there, and is none."""
+    objects = repository / "objects"
+    loose = (path for path in objects.glob("*/*") if path.parent.name != "info")
+    found = (*(repository / name for name in FRAME), *loose)
+    return [path for path in found if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode)]
 
 
 def _ended(child: "subprocess.Popen[bytes]") -> bool:

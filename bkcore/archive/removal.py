@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bkcore.archive.entries import Entries, Entry
+from bkcore.archive.guard import Guards
 from bkcore.archive.guarded import guarded
 from bkcore.archive.holds import Holds, is_held
 from bkcore.archive.selection import Group, groups_of
@@ -39,6 +40,12 @@ class State:
         """Whether a version is whole, and not known to be damaged."""
         return not entry.partial and entry.id not in self.damaged
 
+    def best(self) -> list[Entry]:
+        """Of each source the newest good version, or the newest where none is good."""
+        return [
+            ([each for each in group.versions if self.is_good(each)] or group.versions)[-1] for group in self.groups
+        ]
+
 
 def guards(folder: Path, now: datetime) -> Mapping[str, str]:
     """Why versions of a client may not be removed, by id. folder: data/<client>, which must be our own."""
@@ -49,8 +56,9 @@ def inspect(folder: Path, now: datetime) -> State:
     """How the versions of a client that were not removed stand. folder: data/<client>, which must be our own."""
     said = Holds(folder).all()
     groups = groups_of(alive(folder))
+    versions = [entry for group in groups for entry in group.versions]
     with Shelf(folder) as shelf:
-        damaged = shelf.suspects((entry for group in groups for entry in group.versions), ours=True)
+        damaged = shelf.suspects(versions, ours=True)
     found: dict[str, str] = {}
     for group in groups:
         found |= guarded(
@@ -58,7 +66,7 @@ def inspect(folder: Path, now: datetime) -> State:
             held=lambda entry: is_held(entry, said, now),
             damaged=lambda entry: entry.id in damaged,
         )
-    return State(groups, found, damaged)
+    return State(groups, {**found, **Guards(folder).keeps(versions, damaged)}, damaged)
 
 
 def split(entries: Iterable[Entry], why: Mapping[str, str]) -> Removed:

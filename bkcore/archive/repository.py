@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from bkcore import durable
+from bkcore.archive.change import Measure, share
 from bkcore.archive.entries import Entries, Entry, RepositoryDetail
 from bkcore.archive.intake import Kept
 from bkcore.archive.refs import (
@@ -23,8 +24,10 @@ from bkcore.archive.refs import (
     KEEP,
     Ref,
     keep_list,
+    lost_tips,
     move_refs,
     must,
+    plain,
     read_list,
     refs_below,
 )
@@ -86,15 +89,17 @@ class RepositoryIntake:
         self._keep(refs, present)
         listed = keep_list(self._folder, refs)
         durable.sync_file_system(self.target)
-        now = self._clock()
+        now, newest = self._clock(), self._newest()
         return Kept(
             root=listed,
             size=_size(self.target),
             new_bytes=fetched.bytes,
-            oldest_check=min(now, self._oldest_check() or now),
+            # When the older objects were last found good, as the newest version says.
+            oldest_check=min(now, newest.oldest_check if newest is not None else now),
             partial=fetched.notes.unread,
             detail=RepositoryDetail(repository=self.target.name, list=listed, head=self._head(brought)),
             notes=fetched.notes.lines,
+            measure=self._measure(refs, newest),
         )
 
     def abandon(self) -> None:
@@ -121,11 +126,20 @@ class RepositoryIntake:
         symbolic = [ref.symbolic.removeprefix(self._attempt.encode()) for ref in brought if ref.name == b"HEAD"]
         return symbolic[0].decode("utf-8", "replace") if symbolic else ""
 
-    def _oldest_check(self) -> datetime | None:
-        """When the older objects of this repository were last found good, as its newest version says."""
+    def _measure(self, refs: list[Ref], newest: Entry | None) -> Measure:
+        """How many refs there are, and what part of those of the version before leads to commits that are lost."""
+        before: list[Ref] = []
+        if newest is not None:
+            with contextlib.suppress(Damaged):
+                before = read_list(self._folder, newest.root)
+        lost = lost_tips(self.target, [ref.oid for ref in before], [ref.oid for ref in refs], self._stop)
+        return Measure(things=len(refs), lost=share(sum(ref.oid in lost for ref in before), len(before)))
+
+    def _newest(self) -> Entry | None:
+        """The last version of this source."""
         entries = [each for each in Entries(self._folder.parent).all() if each.method is Method.GIT]
-        checks = [each.oldest_check for each in entries if each.source == self._label]
-        return checks[-1] if checks else None
+        mine = [each for each in entries if each.source == self._label]
+        return mine[-1] if mine else None
 
 
 def settle(folder: Path, entry: Entry) -> None:
@@ -167,23 +181,30 @@ def sweep(folder: Path, wanted: Callable[[], Container[str]]) -> None:
             durable.remove_tree(path)
 
 
+def has_other_tips(folder: Path, repository: str, needed: Iterable[str]) -> bool:
+    """Whether tips are kept that are none of these. folder: data/<client>/git."""
+    return bool(_other_tips(folder / repository, set(needed)))
+
+
 def release_tips(folder: Path, repository: str, needed: Iterable[str]) -> int:
     """Stop keeping tips that no version has any more; only cleaning does this. Returns how many there were.
 
     needed: the tips of the versions that stay.
     """
-    needed = set(needed)
-    kept = refs_below(folder / repository, KEEP)
-    unwanted = [KEEP.encode() + ref.name for ref in kept if ref.oid not in needed]
+    unwanted = _other_tips(folder / repository, set(needed))
     move_refs(folder / repository, {}, unwanted)
     return len(unwanted)
+
+
+def _other_tips(repository: Path, needed: set[str]) -> list[bytes]:
+    return [KEEP.encode() + ref.name for ref in refs_below(repository, KEEP) if ref.oid not in needed]
 
 
 def owner_of(repository: Path) -> str | None:
     """The label that a repository belongs to; None when that is not known."""
     try:
-        return msgspec.json.decode((repository / OWNER).read_bytes(), type=Owner).label
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode(plain(repository / OWNER) or b"", type=Owner).label
+    except msgspec.DecodeError:
         return None
 
 

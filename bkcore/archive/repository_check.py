@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from bkcore.archive.entries import Entry, RepositoryDetail
-from bkcore.archive.refs import KEEP, LISTS, Ref, failure, git, move_refs, must, read_list, refs_below
+from bkcore.archive.refs import KEEP, LISTS, Ref, failure, git, move_refs, must, read_list, refs_below, require_in_order
 from bkcore.archive.repository import owner_of
 from bkcore.archive.verify import MOST_NAMED, Report
 from bkcore.errors import BkError, Damaged
@@ -12,19 +12,20 @@ from bkcore.flow import Progress, Stop
 from bkcore.safe import safe
 
 
-def verify_repository(folder: Path, entry: Entry, *, tell: Progress, stop: Stop) -> Report:
+def verify_repository(folder: Path, entry: Entry, *, tell: Progress, stop: Stop, objects: bool = True) -> Report:
     """Check a version's ref list, that all it leads to is there and kept, and every object and pack of its repository.
 
-    folder: data/<client>/git. Damage is told, not raised. Stopped.
+    folder: data/<client>/git. objects: False when these were found good with another version a moment ago. Damage is
+    told, not raised. Stopped.
     """
     damages: list[str] = []
     size = 0
     try:
         repository, refs = _opened(folder, entry)
-        size = _bytes_of(repository)
+        size = _bytes_of(repository) if objects else 0
         damages += _kept(repository, refs)
         damages += _connected(repository, refs, stop)
-        damages += _sound(repository, stop)
+        damages += _sound(repository, stop) if objects else []
         tell(size)
     except BkError as error:
         if not isinstance(error, Damaged):
@@ -62,6 +63,7 @@ def _opened(folder: Path, entry: Entry) -> tuple[Path, list[Ref]]:
         raise Damaged(f"{entry.version}: its entry does not name its list")
     repository = folder / detail.repository
     refs = read_list(folder, detail.list)
+    require_in_order(repository)
     if not (repository / "HEAD").exists():
         raise Damaged(f"{entry.version}: the repository {detail.repository} is gone")
     if owner_of(repository) != entry.source:

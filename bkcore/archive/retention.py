@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bkcore.config import Keep
+from bkcore.config.server import Keep
 
 Span = Callable[[datetime], object]
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,10 @@ class Database:
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
         """What a question gives."""
         return self._connection.execute(sql, values).fetchall()
+
+    def walk(self, sql: str, values: Sequence[object] = ()) -> Iterator[Any]:
+        """What a question gives, row by row."""
+        yield from self._connection.execute(sql, values)
 
     def anew(self) -> "Database":
         """An empty one in its place; in memory when this one was made anew already."""

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bkcore import durable
+from bkcore.archive.change import Measure, share
 from bkcore.archive.entries import Entries, Entry, SnapshotDetail
 from bkcore.archive.intake import Kept
 from bkcore.archive.kept import Thing, chunks, walk
@@ -80,6 +81,7 @@ class SnapshotIntake:
             partial=fetched.notes.unread,
             detail=SnapshotDetail(folder=f"{self._states.name}/{self._final.name}", list=listed),
             notes=fetched.notes.lines,
+            measure=Measure(things=count.things, bytes=count.size, renewed=share(count.new, count.size)),
         )
 
     def abandon(self) -> None:
@@ -157,11 +159,12 @@ class _Count:
     """Sums over a list being made."""
 
     def __init__(self) -> None:
-        self.size = self.new = 0
+        self.things = self.size = self.new = 0
         self.reused = False
 
     def add(self, thing: Thing, *, reused: bool) -> None:
         """One more thing."""
+        self.things += 1
         self.size += thing.size
         self.new += 0 if thing.shared else thing.size
         self.reused = self.reused or reused

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bkcore.archive.entries import Entry, SnapshotDetail
@@ -40,12 +40,17 @@ def unpack_snapshot(folder: Path, entry: Entry, into: Path, *, owners: bool, tel
 
     Damaged, Stopped, OSError; what was made until then is the caller's to remove.
     """
+    unpack(snapshot_members(folder, entry, stop), into, owners=owners, tell=tell)
+
+
+def unpack(members: Iterable[Member], into: Path, *, owners: bool, tell: Progress) -> None:
+    """Make members, with their own content, below the new folder `into`; as unpack_snapshot()."""
     into.mkdir(mode=0o700)
     root = os.open(into, _FOLDER)
     tree = Tree(root, owners=owners)
     done = 0
     try:
-        for member in snapshot_members(folder, entry, stop):
+        for member in members:
             tree.add(member, map(memoryview, member.chunks()))
             done += member.size
             tell(done)
@@ -65,11 +70,11 @@ def _member(top: int, line: Line, stop: Stop) -> Member:
         mtime_ns=line.mtime_ns,
         size=line.size,
         link=line.raw_link,
-        chunks=lambda: _content(top, line, stop),
+        chunks=lambda: content(top, line, stop),
     )
 
 
-def _content(top: int, line: Line, stop: Stop) -> Iterator[bytes]:
+def content(top: int, line: Line, stop: Stop) -> Iterator[bytes]:
     """The bytes of one file. Damaged, at the end, when they are not those of the list."""
     if line.kind is not Kind.FILE:
         return

@@ -6,7 +6,7 @@ the index follows, whoever opens the vault next.
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -15,9 +15,9 @@ import msgspec
 
 from bkcore import durable
 from bkcore.archive.frames import Decoder, Ref
-from bkcore.archive.index import Broken, Index, Location
+from bkcore.archive.index import FILE, Broken, Index, Listed, Location
 from bkcore.archive.local import LocalStore
-from bkcore.archive.pack import Place, read_footer, salvage
+from bkcore.archive.pack import Place, footer_digest, read_footer, salvage
 from bkcore.archive.store import Stat, Store
 from bkcore.errors import AlreadyThere, BkError, Damaged, Missing, NoSpace
 
@@ -59,7 +59,7 @@ class Vault:
         index: its file, when that is not to be the usual one. NoSpace.
         """
         durable.make_folder(folder)
-        vault = cls(LocalStore(folder), Index(index or folder / "index.sqlite"), clock)
+        vault = cls(LocalStore(folder), Index(index or folder / FILE), clock)
         vault.refresh()
         return vault
 
@@ -86,6 +86,16 @@ class Vault:
         """Where these frames lie; those that are nowhere are left out."""
         wanted = list(ids)
         return self._ask(lambda: self._index.find(wanted))
+
+    def listed(self, ids: Iterable[bytes]) -> dict[bytes, Listed]:
+        """How long these frames are and when they were checked; those that are nowhere are left out."""
+        wanted = list(ids)
+        return self._ask(lambda: self._index.listed(wanted))
+
+    def elsewhere(self, ids: Iterable[bytes], packs: Container[str]) -> set[bytes]:
+        """Those of these frames that lie in any pack but the named ones."""
+        wanted = list(ids)
+        return self._ask(lambda: self._index.elsewhere(wanted, packs))
 
     def locate(self, name: bytes) -> Location | None:
         """Where a frame lies, None if it is nowhere."""
@@ -151,7 +161,7 @@ class Vault:
         """Whether that very pack is here, and was not found damaged."""
         try:
             stat = self.store.stat(pack_key(pack))
-            whole = stat is not None and stat.size == size and self._footer(pack)[1] == footer
+            whole = stat is not None and stat.size == size and self._footer_digest(pack, size) == footer
         except (Damaged, Missing):
             return False
         return whole and not any(self.store.list(f"{_DAMAGED}{pack}."))
@@ -267,14 +277,15 @@ class Vault:
         if stat is None:
             return
         bad = {name for fact in self._facts_of(pack) for name in fact.frames}
-        good = [place for place in self._places(pack) if place.frame.id.hex() not in bad]
+        good = [place for place in self.places(pack) if place.frame.id.hex() not in bad]
         self._index.add(pack, stat.size, good, stat.modified_ns // 1_000_000_000)
 
     def _forget_damage(self, pack: str) -> None:
         for stat in list(self.store.list(f"{_DAMAGED}{pack}.")):
             self.store.delete(stat.key)
 
-    def _places(self, pack: str) -> list[Place]:
+    def places(self, pack: str) -> list[Place]:
+        """The frames of a pack by its footer; without one, those that can be found in it. None if it is gone."""
         try:
             return self._footer(pack)[0]
         except Missing:
@@ -302,6 +313,10 @@ class Vault:
             return read_footer(lambda start, size: self.store.read(key, start, size), stat.size)
         except Damaged as error:
             raise Damaged(f"{key}: {error.text}") from None
+
+    def _footer_digest(self, pack: str, size: int) -> bytes:
+        """By which a pack of that many bytes is known. Missing, Damaged."""
+        return footer_digest(lambda start, count: self.store.read(pack_key(pack), start, count), size)
 
     def _facts_of(self, pack: str) -> Iterator[_Fact]:
         for stat in self.store.list(f"{_DAMAGED}{pack}."):

@@ -7,14 +7,17 @@ import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bkcore.archive.entries import Entry
 from bkcore.archive.local import LocalStore
-from bkcore.archive.verify import Report
 from bkcore.errors import AlreadyThere, Damaged, Missing
 from bkcore.state import Method
+
+if TYPE_CHECKING:
+    from bkcore.archive.verify import Report
 
 FORMAT = 1
 _MOST_LINES = 20
@@ -42,7 +45,7 @@ class Verdicts:
     def __init__(self, client_data: Path) -> None:
         self._store = LocalStore(client_data)
 
-    def record(self, entry: Entry, report: Report, now: datetime) -> Verdict:
+    def record(self, entry: Entry, report: "Report", now: datetime) -> Verdict:
         """Write down what a verify found, durable on return."""
         verdict = Verdict(
             id=entry.id,

@@ -1,13 +1,13 @@
 """Reading a stored archive again, all of it, and saying by name what is not as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bkcore.archive import reader
 from bkcore.archive.entries import Entry
 from bkcore.archive.frames import Ref, StreamHash
 from bkcore.archive.opened import Opened, contents, open_archive, read_short, touched
-from bkcore.archive.reader import Piece, named
+from bkcore.archive.reader import Piece, Portion, named
 from bkcore.archive.vault import Vault
 from bkcore.errors import Damaged, Missing
 from bkcore.flow import Progress, Stop, check_stop
@@ -39,7 +39,9 @@ class Report:
 
 
 @dataclass(slots=True)
-class _Findings:
+class Findings:
+    """What was found so far while one archive is read."""
+
     vault: Vault
     tell: Progress
     stop: Stop
@@ -65,6 +67,18 @@ class _Findings:
             self.add(named(piece))
         return piece.plain is not None
 
+    def note_all(self, portion: Portion) -> bool:
+        """The same of many frames. Whether the bytes of all of them could be had."""
+        if portion.pieces:
+            return all(list(map(self.note, portion.pieces)))
+        self.read += len(portion.plain)
+        self.tell(self.read)
+        places = [(ref.id, at.pack) for ref, at in portion.job if at is not None]
+        self.packs.update(pack for _, pack in places)
+        self.good.update(dict.fromkeys(places))
+        self._mark_many()
+        return True
+
     def settle(self) -> None:
         """Write down what was found: bad frames leave the index at once."""
         self._mark()
@@ -73,6 +87,9 @@ class _Findings:
 
     def _good(self, frame: tuple[bytes, str]) -> None:
         self.good[frame] = None
+        self._mark_many()
+
+    def _mark_many(self) -> None:
         if len(self.good) >= _MARKED_AT_ONCE:
             self._mark()
 
@@ -87,35 +104,39 @@ def verify_archive(vault: Vault, entry: Entry, *, tell: Progress, stop: Stop) ->
     Checked: both manifests and the root; each frame's packed bytes, length and sha256; the footers of the packs they
     lie in; the list of members against the stream; the stream's sha256 against the one that the client claimed.
     """
-    findings = _Findings(vault, tell, stop)
+    return reported(Findings(vault, tell, stop), entry, _verify)
+
+
+def reported(findings: Findings, entry: Entry, check: Callable[[Findings, Entry], bool]) -> Report:
+    """What a check finds out. check: says whether the stream is the claimed one."""
     confirmed = False
     try:
-        confirmed = _verify(findings, entry)
+        confirmed = check(findings, entry)
     except (Missing, Damaged) as error:
         findings.add(error.text)
     finally:
         findings.settle()
     for pack in sorted(findings.packs):
-        if fault := vault.pack_fault(pack):
+        if fault := findings.vault.pack_fault(pack):
             findings.add(fault)
     return Report(entry.version, tuple(findings.lines), findings.read, confirmed and not findings.lines)
 
 
-def _verify(findings: _Findings, entry: Entry) -> bool:
+def _verify(findings: Findings, entry: Entry) -> bool:
     """Whether the stream is the claimed one."""
     short = read_short(findings.vault, entry)
-    listed = _all_good(findings, short.member_refs())
-    if not _all_good(findings, short.manifest_refs()):
+    listed = all_good(findings, short.member_refs())
+    if not all_good(findings, short.manifest_refs()):
         return False
     return _verify_content(findings, open_archive(findings.vault, entry), listed=listed)
 
 
-def _all_good(findings: _Findings, refs: list[Ref]) -> bool:
-    found = list(map(findings.note, reader.pieces(findings.vault, refs)))
-    return all(found)
+def all_good(findings: Findings, refs: list[Ref]) -> bool:
+    """Read frames. Whether the bytes of all of them could be had."""
+    return all(list(map(findings.note_all, reader.portions(findings.vault, refs))))
 
 
-def _verify_content(findings: _Findings, archive: Opened, *, listed: bool) -> bool:
+def _verify_content(findings: Findings, archive: Opened, *, listed: bool) -> bool:
     """Read the stream. Frames are hashed one by one only if the whole is not what it should be, to find which it is."""
     holes: list[tuple[int, int]] = []
     problem = ""
@@ -131,26 +152,35 @@ def _verify_content(findings: _Findings, archive: Opened, *, listed: bool) -> bo
     else:
         findings.add("the stream's sha256 is not the one that the client claimed")
     if holes:
-        findings.add(_name_members(archive, holes) if listed else "its list of members cannot be read")
+        findings.add(name_members(archive, holes) if listed else "its list of members cannot be read")
     elif problem:
         findings.add(problem)
     return not findings.lines
 
 
 def _stream(
-    findings: _Findings, archive: Opened, digest: StreamHash, holes: list[tuple[int, int]], *, hashed: bool
+    findings: Findings, archive: Opened, digest: StreamHash, holes: list[tuple[int, int]], *, hashed: bool
 ) -> Iterator[bytes]:
     """The stream, read once; zeros where it cannot be had."""
     at = 0
-    for piece in reader.pieces(archive.vault, archive.whole, hashed=hashed):
+    for portion in reader.portions(archive.vault, archive.whole, hashed=hashed):
         check_stop(findings.stop)
-        findings.note(piece)
+        findings.note_all(portion)
+        for data in _filled(portion, holes, at):
+            digest.update(data)
+            yield data
+            at += len(data)
+
+
+def _filled(portion: Portion, holes: list[tuple[int, int]], at: int) -> Iterator[bytes]:
+    """The bytes of frames that begin at that place in the stream."""
+    if not portion.pieces:
+        yield portion.plain
+    for piece in portion.pieces:
         end = at + piece.ref.length
         if piece.plain is None:
             holes.append((at, end))
-        data = bytes(piece.ref.length) if piece.plain is None else piece.plain
-        digest.update(data)
-        yield data
+        yield bytes(piece.ref.length) if piece.plain is None else piece.plain
         at = end
 
 
@@ -164,7 +194,8 @@ def _disagreement(archive: Opened, stream: Iterator[bytes]) -> str:
     return ""
 
 
-def _name_members(archive: Opened, holes: list[tuple[int, int]]) -> str:
+def name_members(archive: Opened, holes: list[tuple[int, int]]) -> str:
+    """A line with the members that lie in these ranges of the stream."""
     names = touched(archive.members(), holes, _MEMBERS_NAMED + 1)
     more = ", …" if len(names) > _MEMBERS_NAMED else ""
     return "damaged members: " + ", ".join(safe(name) for name in names[:_MEMBERS_NAMED]) + more

@@ -8,8 +8,8 @@ import click
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import home_of
 from bkcore.cli.options import Verb, Verbs
-from bkcore.config import example as example_of
-from bkcore.config import load_client, load_record, load_server
+from bkcore.config.example import example as example_of
+from bkcore.config.load import load_client, load_record, load_server
 from bkcore.errors import BkError, ConfigError, Malformed
 from bkcore.modules import option_types
 from bkcore.paths import ClientHome, ServerHome

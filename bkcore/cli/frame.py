@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-
-import click
+from typing import TYPE_CHECKING
 
 from bkcore.errors import BkError, ConfigError, Refused, Stopped, UsageError
-from bkcore.gauge import Gauge
 from bkcore.safe import safe
+
+if TYPE_CHECKING:
+    from bkcore.gauge import Gauge
 
 FORMAT = 1
 PIPE_CLOSED = 128 + signal.SIGPIPE
@@ -61,7 +62,7 @@ class Frame:
     verbose: int = 0
     color: bool = False
     utc: bool = False
-    gauge: Gauge | None = None
+    gauge: "Gauge | None" = None
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, text: str) -> None:
@@ -139,11 +140,8 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(error.exit, error.text, error.hint, error.code, error.transient)
         case _Terminated():
             return Failure(128 + error.number, f"ended by {signal.Signals(error.number).name}")
-        case KeyboardInterrupt() | click.Abort():
+        case KeyboardInterrupt():
             return Failure(Stopped.exit, "interrupted")
-        case click.ClickException():
-            context = getattr(error, "ctx", None)
-            return Failure(2, error.format_message(), f"{context.command_path} --help" if context else "")
         case OSError():
             return _failure_of_system(error)
         case _:
@@ -176,6 +174,15 @@ def coloured(wish: str) -> bool:
     if wish != "auto":
         return wish == "always"
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
+
+
+def pour(parts: Iterable[bytes]) -> None:
+    """Put bytes as they are on stdout: for a verb whose output is a file's own. They are read and written in turn."""
+    for part in parts:
+        with _reader_may_go():
+            sys.stdout.buffer.write(part)
+    with _reader_may_go():
+        sys.stdout.buffer.flush()
 
 
 class _OutputClosed(Exception):
@@ -214,10 +221,16 @@ def _envelope(data: object, code: int, *, changed: bool, warnings: Iterable[str]
 
 
 def _write(texts: Iterable[str]) -> None:
-    try:
+    with _reader_may_go():
         for text in texts:
             sys.stdout.write(text)
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _reader_may_go() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise _OutputClosed from None
 

@@ -1,19 +1,45 @@
-"""Commands that programs call: the gate of a key, the hooks of a repository."""
+"""Commands that programs call: the gate of a key, the hooks of a repository. Internal, and stable.
+
+They stand in the way of every connection. So their words are not given to the command line's parser, which takes longer
+than they do.
+"""
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from bkcore import process
-from bkcore.cli.frame import Frame, Result
-from bkcore.cli.home import server_home
-from bkcore.cli.options import Verb, Verbs
+from bkcore import bounds, process
+from bkcore.cli.frame import Frame, Result, run
 from bkcore.errors import BkError, UsageError
-from bkcore.request import is_client_name
 from bkcore.safe import safe
+
+if TYPE_CHECKING:
+    from bkcore.tick.ends import ServerEnd
+
+GATE, HOOK = "gate", "hook"
+_CALLER = "this is called by a line of authorized_keys, or by git"
+
+
+def call(words: Sequence[str]) -> int:
+    """Run `gate server --home DIR --member NAME`, `gate data --home DIR --server NAME` or `hook NAME`."""
+    return run(Frame(), lambda _: _called(words))
+
+
+def _called(words: Sequence[str]) -> Result:
+    verb, rest = COMMANDS.get(tuple(words[:2])), words[2:]
+    if verb is None:
+        raise UsageError(f"there is no {' '.join(words[:2])}", hint=_CALLER)
+    return verb(rest)
+
+
+def _options(words: Sequence[str], *names: str) -> list[str]:
+    """The values of these options, each of which must be there, and nothing else."""
+    given = dict(zip(words[::2], words[1::2], strict=False))
+    if sorted(given) != sorted(names) or len(words) != 2 * len(names):
+        raise UsageError(f"{' and '.join(names)} are needed", hint=_CALLER)
+    return [given[name] for name in names]
 
 
 def _ended(gate: Callable[[], object]) -> Result:
@@ -25,38 +51,24 @@ def _ended(gate: Callable[[], object]) -> Result:
     return Result(exit=1)
 
 
-def _home(frame: Frame) -> Path:
-    """A line of authorized_keys names its home: nothing is looked for."""
-    if frame.home is None:
-        raise UsageError("--home is missing", hint="this is called by a line of authorized_keys")
-    return frame.home
-
-
-@click.group(cls=Verbs, hidden=True)
-def gate() -> None:
-    """What a key may do."""
-
-
-@gate.command(cls=Verb)
-@click.option("--member", required=True)
-def server(frame: Frame, member: str) -> Result:
+def _server(words: Sequence[str]) -> Result:
     """The verbs of a member of gitosis.conf."""
     from bkcore import gate as gates
 
-    home, command = _home(frame), os.environ.get("SSH_ORIGINAL_COMMAND", "")
-    return _ended(lambda: gates.control(home, member, command))
+    home, member = _options(words, "--home", "--member")
+    command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
+    return _ended(lambda: gates.control(Path(home), member, command))
 
 
-@gate.command(cls=Verb)
-@click.option("--server", "name", required=True)
-def data(frame: Frame, name: str) -> Result:
+def _data(words: Sequence[str]) -> Result:
     """The verbs of a server's key on a client."""
     from bkcore import gate as gates
-    from bkcore.config import load_client
+    from bkcore.config.load import load_client
     from bkcore.modules import option_types, sources_of
     from bkcore.paths import ClientHome
 
-    home = _home(frame)
+    folder, name = _options(words, "--home", "--server")
+    home = Path(folder)
     config = load_client(ClientHome(home).config, option_types())
     served = {
         source.label: gates.Served(source.method, source.path, tuple(source.options.exclude))
@@ -66,16 +78,11 @@ def data(frame: Frame, name: str) -> Result:
     return _ended(lambda: gates.data(home, name, command, served))
 
 
-@click.group(cls=Verbs, hidden=True)
-def hook() -> None:
-    """What git calls in a client's repository."""
-
-
-@hook.command("pre-receive", cls=Verb)
-def pre_receive(frame: Frame) -> Result:  # noqa: ARG001 - every verb is given a Frame
+def _pre_receive(_words: Sequence[str]) -> Result:
     """Check what is pushed."""
     from bkcore.errors import Refused
 
+    bounds.lift()
     check = _check_admin if _is_admin() else _check_client
     try:
         check()
@@ -104,21 +111,33 @@ def _check_admin() -> None:
         print(f"bk: note: {note}", file=sys.stderr)
 
 
-@hook.command("post-update", cls=Verb)
-@click.argument("refs", nargs=-1)
-def post_update(frame: Frame, refs: tuple[str, ...]) -> Result:  # noqa: ARG001 - git names what moved; the branch says it
-    """Take in what was pushed, and start a tick for it."""
+def _post_update(_refs: Sequence[str]) -> Result:
+    """Take in what was pushed, and start a tick for it. What moved is not looked at: the branch says it."""
+    bounds.lift()
     if _is_admin():
         return _bring_in_force()
+    from bkcore.request import is_client_name
+    from bkcore.tick.extract import extract
+
     client = os.environ.get("BK_CLIENT", "")
     if not is_client_name(client):
         raise UsageError("BK_CLIENT names no client", hint="this is called by git, through the gate")
-    _extract(frame, client)
     home = os.environ["BK_HOME"]
-    process.detach(
-        [sys.executable, "-I", "-m", "bkcore", "tick", "--home", home, "--client", client, "--wait", "--quiet"]
-    )
+    # The tick dials the client while this takes in what came; it does the same itself if this should die.
+    process.split_off(lambda: _tick(home, client))
+    extract(_end(home), client)
     return Result()
+
+
+def _tick(home: str, client: str) -> int:
+    """A tick of which nobody hears but the journal."""
+    from bkcore.tick.server import tick_soon
+
+    def once(_: Frame) -> Result:
+        tick_soon(_end(home), client)
+        return Result()
+
+    return run(Frame(), once)
 
 
 def _bring_in_force() -> Result:
@@ -135,16 +154,16 @@ def _bring_in_force() -> Result:
     return Result()
 
 
-@click.command(cls=Verb, hidden=True)
-@click.argument("client")
-def extract(frame: Frame, client: str) -> Result:
-    """Take in what a client's branch holds."""
-    _extract(frame, client)
-    return Result()
-
-
-def _extract(frame: Frame, client: str) -> None:
-    from bkcore.tick import extract as extracting
+def _end(home: str) -> "ServerEnd":
+    from bkcore.cli.home import server_home
     from bkcore.tick.ends import ServerEnd
 
-    extracting.extract(ServerEnd.open(server_home(frame, "extract")), client)
+    return ServerEnd.open(server_home(Frame(home=Path(home)), HOOK))
+
+
+COMMANDS: Mapping[tuple[str, ...], Callable[[Sequence[str]], Result]] = {
+    (GATE, "server"): _server,
+    (GATE, "data"): _data,
+    (HOOK, "pre-receive"): _pre_receive,
+    (HOOK, "post-update"): _post_update,
+}

@@ -80,8 +80,8 @@ def run(frame: Frame, id_: str, lock: int) -> Result:
 
 def _run(argv: Sequence[str], gauge: Gauge) -> int:
     """Run a command line of ours in this process. UsageError for any other program."""
-    from bkcore.cli import bkcore
     from bkcore.cli.db import db
+    from bkcore.cli.group import bkcore
     from bkcore.cli.options import main
 
     groups = {"bkcore": bkcore, "bkdb": db}

@@ -1,7 +1,8 @@
 """Commands of click that speak our contract: global options before or after the verb, a Frame in, a Result out."""
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from bkcore import __version__
 from bkcore.cli.frame import Frame, coloured, report, run
+from bkcore.errors import UsageError
 from bkcore.gauge import Gauge
 
 _META = "bkcore.global"
@@ -63,6 +65,28 @@ class Verbs(click.Group):
             raise click.UsageError(f"there is no command {args[0]}{guess}", error.ctx or context) from None
 
 
+class LazyVerbs(Verbs):
+    """A group whose commands are imported when they are called: nothing loads more than its own.
+
+    homes: of each command its module and its name in it.
+    """
+
+    def __init__(self, *arguments: Any, homes: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._homes = homes
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        return list(self._homes)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in self._homes:
+            return None
+        module, name = self._homes[cmd_name]
+        found = getattr(importlib.import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
+
+
 def main(group: click.Command, name: str, arguments: Sequence[str] | None = None, gauge: Gauge | None = None) -> int:
     """Run a command line and return its exit code. Raises nothing, whatever is typed. gauge: told how far it is."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -71,9 +95,13 @@ def main(group: click.Command, name: str, arguments: Sequence[str] | None = None
             stream.reconfigure(errors="backslashreplace")
     try:
         return int(group.main(words, prog_name=name, standalone_mode=False, obj=gauge) or 0)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        called = context.command_path if context else name
+        return report(UsageError(error.format_message(), hint=f"{called} --help"), as_json="--json" in words)
+    except click.Abort:
+        return report(KeyboardInterrupt(), as_json="--json" in words)
     except BaseException as error:  # noqa: BLE001 - whatever it is becomes one message and an exit code
-        if isinstance(error, click.UsageError) and error.ctx is None:
-            error.ctx = click.Context(group, info_name=name)
         return report(error, as_json="--json" in words)
 
 

@@ -68,7 +68,7 @@ def pair(
 
 
 def _offer(home: ClientHome, door: "Door") -> Result:
-    from bkcore.config import load_client
+    from bkcore.config.load import load_client
     from bkcore.modules import option_types, sources_of
     from bkcore.setup.pairing import offer_of
 

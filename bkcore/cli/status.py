@@ -23,8 +23,19 @@ def status(frame: Frame, client: str) -> Result:
     home = home_of(frame)
     if client:
         require_known("client" if isinstance(home, ServerHome) else "server", client, [peer for peer, _ in pools(home)])
+    if isinstance(home, ServerHome):
+        _warn_of_changes(frame, home, client)
     found = [row for row in rows(home, system_clock()) if not client or row.peer == client]
     return Result(data=[plain(row) for row in found], lines=list(map(_line, found)) or ["no requests"])
+
+
+def _warn_of_changes(frame: Frame, home: ServerHome, client: str) -> None:
+    """Sources that changed too much at once stand beside the requests, for no request stands for them."""
+    from bkcore.archive.guard import tripped
+
+    for name, guard in tripped(home.data):
+        if client in ("", name):
+            frame.warn(f"{name}:{guard.label}: it changed too much at once: {guard.text}; bkcore accept ends that")
 
 
 def plain(row: "Row | RequestRow") -> dict[str, object]:

@@ -1,7 +1,5 @@
 """Reading configuration files. The way of a file without faults is short; anything else goes to the fault finder."""
 
-import os
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from bkcore.config.client import ClientConfig, SourceOptions, name_faults
+from bkcore.config.reading import read_file
 from bkcore.config.server import ClientRecord, ServerConfig
 from bkcore.config.values import Table, decode_value
-from bkcore.errors import ConfigError
 from bkcore.state import Role
 
 if TYPE_CHECKING:
     from bkcore.config.faults import Fault
-
-MAX_FILE = 1 << 20
 
 # TOML that is none, or that has not the wanted shape.
 _FAULTY = (ValueError, RecursionError, msgspec.ValidationError)
@@ -72,29 +68,6 @@ def faults_of_client(data: bytes, file: str, modules: Modules) -> "list[Fault]":
     return find_client(data, file, modules)
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a configuration file, which must be a plain file of at most 1 MiB. ConfigError if it is not."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{path} is not a plain file", hint=_EXAMPLE)
-        return _read_all(descriptor, path)
-    finally:
-        os.close(descriptor)
-
-
-def _read_all(descriptor: int, path: Path) -> bytes:
-    data = bytearray()
-    while block := os.read(descriptor, 1 << 16):
-        data += block
-        if len(data) > MAX_FILE:
-            raise ConfigError(f"{path} is longer than {MAX_FILE} bytes: that is no configuration", hint=_EXAMPLE)
-    return bytes(data)
-
-
 def decode_client(table: dict[str, Any], modules: Modules) -> ClientConfig:
     """A client's configuration from its decoded TOML. Any error at the first fault."""
     sources = table.pop("source", {})
@@ -143,14 +116,3 @@ def _source(value: dict[str, Any], modules: Modules) -> SourceOptions:
 
 def _table(data: bytes) -> dict[str, Any]:
     return tomllib.loads(data.decode("utf-8"))
-
-
-def _unreadable(path: Path, error: OSError) -> ConfigError:
-    if path.is_symlink():
-        return ConfigError(f"{path} is a symbolic link, not a plain file", hint="put the file itself in its place")
-    if isinstance(error, FileNotFoundError):
-        return ConfigError(f"there is no {path}", hint=_EXAMPLE)
-    return ConfigError(f"{path} cannot be read: {error.strerror}", hint="run as the user who owns it")
-
-
-_EXAMPLE = "bkcore config example shows one"

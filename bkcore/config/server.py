@@ -58,12 +58,15 @@ class Alarm(Table, frozen=True, kw_only=True):
 class Maintenance(Table, frozen=True, kw_only=True):
     """What the server does by itself, and in which span of the day ("" for any).
 
-    verify: everything is checked once in that time. drill: a restore is tried once in that time.
+    verify: everything is checked once in that time. drill: a restore is tried once in that time. prune: the rules of
+    [retention] are carried out. clean: what was in the trash for long enough is taken away.
     """
 
     window: Window = ""
     verify: Duration = Duration(30 * _DAY)
     drill: Duration = Duration(7 * _DAY)
+    prune: bool = True
+    clean: bool = True
 
     def faults(self) -> Iterator[Told]:
         """Spans of nothing."""
@@ -94,7 +97,8 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     """A server's bk.toml.
 
     slots: fetches at a time. reserve: room that is never filled. verify_on_store: whether old frames of a new
-    archive are read again. retention: by source pattern; without a rule nothing is ever removed.
+    archive are read again. maintenance: None for nothing unasked. retention: by source pattern; without a rule nothing
+    is ever removed.
     """
 
     format: Literal[1]
@@ -107,7 +111,7 @@ class ServerConfig(Table, frozen=True, kw_only=True):
     mail: Mail = Mail()
     limits: TransferLimits = TransferLimits()
     alarm: Alarm = Alarm()
-    maintenance: Maintenance = Maintenance()
+    maintenance: Maintenance | None = None
     retention: dict[str, Keep] = msgspec.field(default_factory=dict)
 
     def faults(self) -> Iterator[Told]:

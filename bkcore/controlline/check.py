@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bkcore.controlline.repository import is_oid, read, run
+from bkcore.controlline.repository import is_oid, read
 from bkcore.controlline.shape import MASTER, MAX_ENTRIES, MAX_TREE, PLAIN_FILE, Part, largest, parse_name
 from bkcore.errors import Damaged, Refused
 from bkcore.safe import safe
 
 _NOTHING = "0" * 40
+# A name and "missing", or a type and a size.
+_LONGEST_ANSWER = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def _headers(repository: Path, names: list[str]) -> list[tuple[str, int]]:
     """Type and size of objects; the type of one that is not there is "" and its size 0."""
     asked = "".join(f"{name}\n" for name in names).encode()
     try:
-        said = run(repository, "cat-file", "--batch-check=%(objecttype) %(objectsize)", stdin=asked)
+        how = "--batch-check=%(objecttype) %(objectsize)"
+        said = read(repository, "cat-file", how, most=len(names) * _LONGEST_ANSWER, stdin=asked)
     except Damaged as error:
         raise Refused(f"what was pushed cannot be read: {error.text}") from None
     answers = [line.split(" ") for line in said.decode("utf-8", "replace").splitlines()]

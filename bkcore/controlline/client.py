@@ -4,6 +4,7 @@ The repository here holds nothing that is not elsewhere: lost or damaged, it is 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,21 +60,21 @@ def synchronise(
     remote: ssh.Remote,
     path: str,
     outgoing: Outgoing,
-    scratch: Path,
+    opened: AbstractContextManager[ssh.Line],
     log: Callable[[bytes], None],
     stop: Stop | None = None,
 ) -> Exchange:
     """Send what is outstanding and read the receipts, over one connection.
 
-    repository: ours, made if missing. path: the server's name for its counterpart, "web1.git". scratch: a private
-    folder. Raises what ssh.failure says (Unreachable, NotAllowed …) only when the receipts could not be read; Busy when
-    another exchange with this server runs. When the branch turns out to be another than the one we built on, or our
-    repository to be damaged, all is done once more from the server's branch.
+    repository: ours, made if missing. path: the server's name for its counterpart, "web1.git". opened: the line to it,
+    entered once nobody else here talks to that server. Raises what ssh.failure says (Unreachable, NotAllowed …) only
+    when the receipts could not be read; Busy when another exchange with this server runs. When the branch turns out to
+    be another than the one we built on, or our repository damaged, all is done once more from the server's branch.
     """
     durable.make_folder(repository.parent)
     with (
         durable.locked(repository.with_suffix(".lock"), wait=False, what=f"the control line to {remote.name}"),
-        ssh.line(remote, scratch, shared=True) as line,
+        opened as line,
     ):
         transport = Transport(repository, remote, line, path, log, stop or Never())
         try:

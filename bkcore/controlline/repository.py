@@ -56,7 +56,7 @@ def read(repository: Path, *words: str, most: int, stdin: bytes = b"") -> bytes:
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
         given.seek(0)
-        child = process.start(git(repository, *words), env=environment(), stdin=given, stderr=DEVNULL)
+        child = process.start(git(repository, *words), env=environment(), stdin=given, stderr=DEVNULL, reads=True)
     try:
         assert child.stdout is not None
         said = child.stdout.read(most + 1)

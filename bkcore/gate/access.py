@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from bkcore.config.load import read_file
+from bkcore.config.reading import read_file
 from bkcore.errors import ConfigError
 
 ADMIN_REPOSITORY = "gitosis-admin"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bkcore.config import ServerLink
+from bkcore.config.client import ServerLink
 from bkcore.gate.access import KEYDIR
 from bkcore.gate.keys import PublicKey, forced_line, gate_command, parse_key, regenerate
 from bkcore.gate.rules import parse_keydir

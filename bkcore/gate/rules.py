@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from bkcore.config import ClientRecord, parse_record
 from bkcore.config.client import name_faults
+from bkcore.config.load import parse_record
+from bkcore.config.server import ClientRecord
 from bkcore.errors import ConfigError, Malformed
 from bkcore.gate.access import ADMIN_REPOSITORY, CLIENTS, CONF, KEYDIR, Access, Right
 from bkcore.gate.gitosis import is_member, parse_access

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from bkcore import confine, journal, process
+from bkcore import bounds, confine, journal, process
 from bkcore.errors import BkError, GateRefused
 from bkcore.gate.access import KEYDIR, access_of
 from bkcore.gate.decide import (
@@ -29,7 +29,6 @@ from bkcore.gate.decide import (
     decide_control,
     decide_data,
 )
-from bkcore.gate.outbox import OutboxServer
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.safe import safe
 from bkcore.ssh import REFUSED_LINE
@@ -125,7 +124,9 @@ def _serve_repository(home: Path, member: str, verb: ControlVerb, repository: Pa
             os.umask(0o077)
             hooks = f"core.hooksPath={home}/scripts/hooks"
             who = {"BK_HOME": str(home), "BK_CLIENT": name, "BK_MEMBER": member}
-            _exec(["git", *_settings(_TAKE, hooks), "receive-pack", bytes(repository)], {**_GIT_ENVIRONMENT, **who})
+            bounds.bound()
+            settings = _settings((*_TAKE, *bounds.SETTINGS), hooks)
+            _exec(["git", *settings, "receive-pack", bytes(repository)], {**_GIT_ENVIRONMENT, **who})
 
 
 def _give(repository: bytes, read: Sequence[bytes], settings: Sequence[_Word]) -> NoReturn:
@@ -134,6 +135,8 @@ def _give(repository: bytes, read: Sequence[bytes], settings: Sequence[_Word]) -
 
 def _serve_outbox(home: Path, outbox: Path) -> NoReturn:
     """Answer sftp here. Only the outbox can be read, and only the journal written."""
+    from bkcore.gate.outbox import OutboxServer
+
     session = OutboxServer.on(outbox)
     _confine(confine.PROGRAMS, [*_LOADER, "/etc/passwd", outbox], [home / "log"])
     with contextlib.suppress(BrokenPipeError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bkcore.config import ClientConfig, SourceOptions
+from bkcore.config.client import ClientConfig, SourceOptions
 from bkcore.modules.base import Module, Problem, Source, Workspace
 from bkcore.modules.directories import Directories
 from bkcore.modules.git import Git

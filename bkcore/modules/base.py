@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bkcore.config import SourceOptions
+from bkcore.config.client import SourceOptions
 from bkcore.flow import Stop, Stream
 from bkcore.state import Method
 

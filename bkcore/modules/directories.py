@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from bkcore.config import AbsolutePath, SourceOptions
-from bkcore.config.values import Told
+from bkcore.config.client import SourceOptions
+from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Workspace, path_of

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bkcore.config import AbsolutePath, SourceOptions
+from bkcore.config.client import SourceOptions
+from bkcore.config.values import AbsolutePath
 from bkcore.errors import SourceFailed
 from bkcore.flow import Kind, Member, Notes, Stop, Stream, check_stop
 from bkcore.modules.base import Problem, Source, Workspace, path_of

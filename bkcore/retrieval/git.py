@@ -70,7 +70,7 @@ class Git:
         """Bring all refs and what they lead to into the bare repository `into`, which is made when it is missing."""
         if not isinstance(into, Path):
             raise TypeError("method git brings refs into a repository")
-        with ssh.line(order.remote, order.scratch, shared=True) as line:
+        with order.line() as line:
             work = _Work(order, line, into, Watch(order.limits, stop, order.remote.name), tell)
             head, sha256 = work.look()
             _make(into, sha256=sha256)

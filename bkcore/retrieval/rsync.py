@@ -111,7 +111,7 @@ def _heard(order: Fetch) -> _Said:
 
 def _transfer(order: Fetch, into: Path, tell: Progress, watch: Watch) -> Ended:
     """Run rsync; raises unless its data can be used, be it in part."""
-    with ssh.line(order.remote, order.scratch, shared=True) as line:
+    with order.line() as line:
         ended = supervise(
             _argv(order, line, into),
             order.scratch,

@@ -2,7 +2,8 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from bkcore.errors import BkError, Damaged, NoSpace, ProgramMissing, Stalled
 from bkcore.flow import Limits, Stop, check_stop
 from bkcore.process import Reach
 
-_POLL = 0.1
+# Seconds between two looks: often as long as what is small may be about to end, then seldom.
+_FIRST_POLL, _POLL = 0.01, 0.1
+_SOON = 0.5
 _LARGEST_OUT = 4 << 30
 _LARGEST_ERR = 64 << 20
 _KEPT = 1 << 20
@@ -54,6 +57,76 @@ class Watch:
             raise Stalled(f"{self.name}: nothing came for {self.limits.stall:.0f} seconds")
 
 
+class Running:
+    """A program at work. out, err: the files with what it says. words: where it is told what to do, if by a pipe."""
+
+    def __init__(self, child: "subprocess.Popen[bytes]", program: str, out: Path, err: Path, watch: Watch) -> None:
+        self._child = child
+        self._program = program
+        self._out = out
+        self._err = err
+        self._watch = watch
+        self.words = child.stdin
+
+    def until(self, reached: Callable[[], bool], look: Look) -> bool:
+        """Wait until that is reached, True, or the program has ended, False. look: called often, ends it by raising.
+
+        Stopped, Stalled by the watch; Damaged when it says far too much.
+        """
+        began = time.monotonic()
+        while not reached():
+            if self._has_ended(_FIRST_POLL if time.monotonic() - began < _SOON else _POLL):
+                look()
+                return False
+            self._watch.check()
+            look()
+            if self._out.stat().st_size > _LARGEST_OUT or self._err.stat().st_size > _LARGEST_ERR:
+                raise Damaged(f"{self._watch.name}: {self._program} was made to say far too much")
+        look()
+        return True
+
+    def said(self) -> bytes:
+        """Its output until now, for programs that say little."""
+        return self._out.read_bytes()
+
+    def ended(self) -> Ended:
+        """How it ended; only after it has."""
+        return Ended(self._child.returncode, self._out, _ends_of(self._err))
+
+    def _has_ended(self, seconds: float) -> bool:
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+@contextmanager
+def running(
+    argv: Sequence[str],
+    scratch: Path,
+    watch: Watch,
+    *,
+    stdin: bytes | None = b"",
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    reach: Reach | None = None,
+) -> Iterator[Running]:
+    """Run a program for the block; after it the program and all that it started are gone.
+
+    stdin: all that it reads, None for a pipe.
+    """
+    out, err, given = scratch / "out", scratch / "err", scratch / "in"
+    given.write_bytes(stdin or b"")
+    with out.open("wb") as out_file, err.open("wb") as err_file, given.open("rb") as in_file:
+        source = subprocess.PIPE if stdin is None else in_file
+        child = process.start(argv, env=env, cwd=cwd, stdin=source, stdout=out_file, stderr=err_file, reach=reach)
+    try:
+        yield Running(child, argv[0], out, err, watch)
+    finally:
+        process.end(child)
+
+
 def supervise(
     argv: Sequence[str],
     scratch: Path,
@@ -65,24 +138,10 @@ def supervise(
     cwd: Path | None = None,
     reach: Reach | None = None,
 ) -> Ended:
-    """Run a program to its end; its status is the caller's to judge.
-
-    look: called often, ends the program by raising. Stopped, Stalled by the watch; Damaged when it says far too much.
-    """
-    out, err, given = scratch / "out", scratch / "err", scratch / "in"
-    given.write_bytes(stdin)
-    with out.open("wb") as out_file, err.open("wb") as err_file, given.open("rb") as in_file:
-        child = process.start(argv, env=env, cwd=cwd, stdin=in_file, stdout=out_file, stderr=err_file, reach=reach)
-    try:
-        while not _ended(child):
-            watch.check()
-            look()
-            if out.stat().st_size > _LARGEST_OUT or err.stat().st_size > _LARGEST_ERR:
-                raise Damaged(f"{watch.name}: {argv[0]} was made to say far too much")
-        look()
-    finally:
-        process.end(child)
-    return Ended(child.returncode, out, _ends_of(err))
+    """Run a program to its end; its status is the caller's to judge. look, errors: as Running.until()."""
+    with running(argv, scratch, watch, stdin=stdin, env=env, cwd=cwd, reach=reach) as program:
+        program.until(lambda: False, look)
+        return program.ended()
 
 
 def local_failure(name: str, program: str, ended: Ended) -> BkError | None:
@@ -94,14 +153,6 @@ def local_failure(name: str, program: str, ended: Ended) -> BkError | None:
     if ended.status == 127 and b"bk: " in ended.err:
         return ProgramMissing(f"the program {program} could not be started on this machine")
     return None
-
-
-def _ended(child: "subprocess.Popen[bytes]") -> bool:
-    try:
-        child.wait(_POLL)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 def _ends_of(path: Path) -> bytes:

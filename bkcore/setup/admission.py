@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from bkcore.config import load_record, parse_record
+from bkcore.config.load import load_record, parse_record
 from bkcore.errors import BkError, ConfigError, Refused
 from bkcore.gate.access import CONF, KEYDIR, Access, Right, access_of
 from bkcore.gate.gitosis import parse_access

@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 
 from bkcore import durable
-from bkcore.config import Mail, Schedule
+from bkcore.config.client import Mail, Schedule
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -86,6 +86,10 @@ def server_config(name: str, volume: str, mail: Mail, tables: str) -> str:
 
 # Whether the old frames of a new archive are read again before it is called stored: "new" or "full".
 {_pair("verify-on-store", "new")}
+
+# At night this server verifies, tries restores, cleans and prunes by its rules, when this is no comment:
+# [maintenance]
+# {_pair("window", "01:00-06:00")}
 
 # Who is told when something goes wrong. sendmail is called as PATH -i ADDRESS…
 {_mail(mail)}

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bkcore import durable
-from bkcore.config import Mail, Schedule, role_of
-from bkcore.config.client import name_faults
+from bkcore.config.client import Mail, Schedule, name_faults
+from bkcore.config.load import role_of
 from bkcore.errors import Refused, UsageError
 from bkcore.gate.access import CONF
 from bkcore.gate.keys import KEY

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from bkcore.config import Mail
+from bkcore.config.client import Mail
 from bkcore.controlline import repository as repositories
 from bkcore.controlline.shape import MASTER
 from bkcore.errors import BkError, Malformed, UsageError

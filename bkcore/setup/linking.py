@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 
 from bkcore import durable
-from bkcore.config import ServerLink
+from bkcore.config.client import ServerLink
 from bkcore.config.load import decode, refuse_faults
 from bkcore.errors import BkError, Refused
 from bkcore.gate.keys import parse_key

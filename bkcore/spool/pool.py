@@ -117,17 +117,20 @@ class Pool:
 
     def accept(self, bodies: Mapping[str, bytes]) -> None:
         """Add requests that came over the control line, under the ids they have. All durable on return."""
-        with self.lock():
-            incomplete = self.folder / _INCOMPLETE
-            durable.create_batch(
-                (incomplete / f"RQ{name}", self.folder / f"{Letter.COMPLETE.value}{name}", body)
-                for name, body in bodies.items()
-            )
+        self._create_all(Letter.COMPLETE, bodies)
 
-    def settle(self, body: bytes, receipt: Receipt, letter: Letter) -> None:
-        """Write down the end of a request that never waited here: refused at the door, or known from its version."""
+    def settle_all(self, ended: Iterable[tuple[bytes, Receipt, Letter]]) -> None:
+        """Write down, durably, the end of requests that never waited here. ended: their bytes, receipt and letter."""
+        by_letter: dict[Letter, dict[str, bytes]] = {}
+        for body, receipt, letter in ended:
+            by_letter.setdefault(letter, {})[receipt.id] = encode(Outcome.of(body, receipt))
+        for letter, bodies in by_letter.items():
+            self._create_all(letter, bodies)
+
+    def _create_all(self, letter: Letter, bodies: Mapping[str, bytes]) -> None:
         with self.lock():
-            durable.create(self.folder / f"{letter.value}{receipt.id}", encode(Outcome.of(body, receipt)))
+            staged, final = self.folder / _INCOMPLETE / "RQ", self.folder / letter.value
+            durable.create_batch((Path(f"{staged}{name}"), Path(f"{final}{name}"), bodies[name]) for name in bodies)
 
     def claim(self, item: Item) -> Claim | None:
         """Take a request to work on: C becomes P, S stays. None when somebody else has it or it has moved on.

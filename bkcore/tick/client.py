@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from bkcore import durable, journal
@@ -11,11 +12,12 @@ from bkcore.request import Wish, new_id, path_fields
 from bkcore.spool import Submitted, pauses
 from bkcore.state import Letter
 from bkcore.tick.ends import ClientEnd, note_pass
-from bkcore.tick.exchange import exchange
+from bkcore.tick.exchange import exchange_with
 from bkcore.tick.leftovers import drop_leftovers
 from bkcore.tick.schedule import is_due
 from bkcore.tick.slots import work_in_slots
 from bkcore.tick.sweep import newest_of_each, sweep_daily, sweep_outbox, wish_again
+from bkcore.tick.threads import Threads
 from bkcore.tick.wishes import Last, last_wishes
 
 _EXCHANGE_SECONDS = 30.0
@@ -26,10 +28,11 @@ def tick(end: ClientEnd, only: frozenset[str] = _ALL) -> None:
     """One pass. Busy when another housekeeping runs now; everything else that fails is written down and tried again."""
     with durable.locked(end.home.housekeeping, wait=False, what="this home's housekeeping"):
         _housekeep(end)
-    if "prepare" in only and _any_waits(end):
-        _prepare_all(end)
-    if "push" in only:
-        _exchange_all(end)
+    with Threads(end.halt) as threads:
+        if "prepare" in only and _any_waits(end):
+            _prepare_all(end, threads)
+        if "push" in only:
+            exchange_with(end, end.config.server, threads)
     note_pass(end.home)
 
 
@@ -108,7 +111,7 @@ def _any_waits(end: ClientEnd) -> bool:
     return any(item.letter is Letter.COMPLETE for item in items)
 
 
-def _prepare_all(end: ClientEnd) -> None:
+def _prepare_all(end: ClientEnd, threads: Threads) -> None:
     """Prepare one after the other, and let the servers know in between when it takes long."""
     from bkcore.tick.prepare import Preparing
 
@@ -118,13 +121,8 @@ def _prepare_all(end: ClientEnd) -> None:
     def work() -> bool:
         nonlocal exchanged
         if time.monotonic() - exchanged > _EXCHANGE_SECONDS:
-            _exchange_all(end)
+            exchange_with(end, end.config.server, threads)
             exchanged = time.monotonic()
-        return preparing.next()
+        return not threads.failed and preparing.next()
 
-    work_in_slots(end.home.slots, 1, work)
-
-
-def _exchange_all(end: ClientEnd) -> None:
-    for server in end.config.server:
-        exchange(end, server)
+    work_in_slots(end.home.slots, 1, lambda: nullcontext(work), end.halt)

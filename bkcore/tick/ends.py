@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bkcore import durable
-from bkcore.config import ClientConfig, ServerConfig, load_client, load_server
+from bkcore.config.client import ClientConfig
+from bkcore.config.load import load_client, load_server
+from bkcore.config.server import ServerConfig
 from bkcore.errors import BkError, NoSpace, ProgramMissing
 from bkcore.paths import ClientHome, Home, ServerHome, require_volume
 from bkcore.request import Receipt, Wish, digest
@@ -18,6 +20,7 @@ from bkcore.safe import safe
 from bkcore.spool import Pauses, Pool
 from bkcore.spool.pauses import load as load_pauses
 from bkcore.state import Answer, Role
+from bkcore.tick.threads import Halt
 
 REQUEST = "request.toml"
 SCRATCH = "work-"
@@ -49,12 +52,13 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class ClientEnd:
-    """A client end at work. faults: of the pass that it is opened for."""
+    """A client end at work. faults: of the pass that it is opened for. halt: ends the threads of that pass."""
 
     home: ClientHome
     config: ClientConfig
     clock: Clock
     faults: Faults = field(default_factory=Faults, compare=False)
+    halt: Halt = field(default_factory=Halt, compare=False)
 
     @classmethod
     def open(cls, home: ClientHome, clock: Clock = system_clock) -> "ClientEnd":
@@ -98,12 +102,13 @@ class ClientEnd:
 
 @dataclass(frozen=True, slots=True)
 class ServerEnd:
-    """A server end at work. faults: of the pass that it is opened for."""
+    """A server end at work. faults: of the pass that it is opened for. halt: ends the threads of that pass."""
 
     home: ServerHome
     config: ServerConfig
     clock: Clock
     faults: Faults = field(default_factory=Faults, compare=False)
+    halt: Halt = field(default_factory=Halt, compare=False)
 
     @classmethod
     def open(cls, home: ServerHome, clock: Clock = system_clock) -> "ServerEnd":

@@ -1,9 +1,10 @@
 """The control line, from the client: offer everything that has no final receipt, read the receipts, act on them."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import tomli_w
@@ -16,12 +17,11 @@ from bkcore.safe import safe
 from bkcore.spool import Attempts, Item, Pauses, Pool, due
 from bkcore.spool.attempts import load, save
 from bkcore.state import FINAL, WAITS_FOR_PERSON, Answer, Letter
-from bkcore.tick.ends import ClientEnd, scratch, trouble
+from bkcore.tick.ends import ClientEnd, trouble
+from bkcore.tick.lines import HeldLine, opened, to_server
 from bkcore.tick.settling import settle_older
+from bkcore.tick.threads import Threads
 from bkcore.tick.wishes import last_wishes
-
-if TYPE_CHECKING:
-    from bkcore.ssh import Remote
 
 _BEACON = timedelta(hours=6)
 # Their data may be asked for again by a person's retry on the server.
@@ -37,10 +37,10 @@ class _Beacon(msgspec.Struct, frozen=True):
     format: int = 1
 
 
-def exchange(end: ClientEnd, server: str, *, at_once: bool = False) -> None:
+def exchange(end: ClientEnd, server: str, *, at_once: bool = False, held: HeldLine | None = None) -> None:
     """One exchange with one server, if there is anything to say or to hear. Its errors are written down, not raised.
 
-    at_once: also when it failed a moment ago and the next try is not due: a person asks.
+    at_once: also when it failed a moment ago and the next try is not due: a person asks. held: the connection to use.
     """
     pool = end.pool(server)
     waiting = [item for item in pool.items() if item.letter is Letter.SEND]
@@ -61,16 +61,16 @@ def exchange(end: ClientEnd, server: str, *, at_once: bool = False) -> None:
     log = journal.StepLog(end.home.root, f"exchange-{server}")
     durable.make_folder(end.home.control(server).parent)
     try:
-        with scratch(end.home.tmp) as folder:
-            link = end.config.server[server]
-            said = synchronise(
-                end.home.control(server),
-                remote_of(end, server),
-                link.repository,
-                Outgoing(bodies, cancels, tomli_w.dumps(sources | {"now": beacon.at, "free": beacon.free}).encode()),
-                folder,
-                log,
-            )
+        remote = to_server(end, server)
+        said = synchronise(
+            end.home.control(server),
+            remote,
+            end.config.server[server].repository,
+            Outgoing(bodies, cancels, tomli_w.dumps(sources | {"now": beacon.at, "free": beacon.free}).encode()),
+            held.use() if held else opened(remote, end.home.tmp),
+            log,
+            end.halt,
+        )
     except Busy:
         return
     except (BkError, OSError) as error:
@@ -89,6 +89,12 @@ def exchange(end: ClientEnd, server: str, *, at_once: bool = False) -> None:
     _tidy(end, server)
 
 
+def exchange_with(end: ClientEnd, servers: Iterable[str], threads: Threads, *, at_once: bool = False) -> None:
+    """Begin an exchange with each of these servers, beside whatever goes on: a slow one delays no other."""
+    for server in servers:
+        threads.start(server, partial(exchange, end, server, at_once=at_once))
+
+
 def _note_failure(end: ClientEnd, server: str, error: BkError) -> None:
     tries = load(end.home.line_tries(server)).begun(end.clock())
     save(end.home.line_tries(server), tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
@@ -104,15 +110,6 @@ def _tidy(end: ClientEnd, server: str) -> None:
         return
     except (BkError, OSError) as error:
         journal.write(end.home.root, "tidying failed", server=server, text=trouble(error).text)
-
-
-def remote_of(end: ClientEnd, server: str) -> "Remote":
-    """How that server is dialled: as bk.toml says."""
-    from bkcore.ssh import Remote
-
-    link = end.config.server[server]
-    key = end.home.root / link.key
-    return Remote(server, link.user, link.address, link.port, tuple(link.host_keys), key)
 
 
 def _hear(end: ClientEnd, server: str, item: Item, body: bytes, said: bytes) -> Attempts | None:

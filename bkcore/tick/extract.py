@@ -9,6 +9,7 @@ from bkcore.errors import Damaged, Malformed
 from bkcore.request import Receipt, Request, Stored, decode, digest
 from bkcore.spool import Item, Pool
 from bkcore.state import Answer, Letter
+from bkcore.tick import flood
 from bkcore.tick.ends import ServerEnd
 from bkcore.tick.receipts import publish
 
@@ -18,29 +19,44 @@ if TYPE_CHECKING:
 #: In a pool: the commit that was taken in last.
 MARK = ".extracted"
 _LOCK = ".extract.lock"
+# Behind that commit, when some of it was left in the branch because there was no room.
+_LEFT = " left"
+# Refused requests of one push that the journal names.
+_NAMED = 20
+
+# The bytes of a request that never waited here, its receipt, and the letter that it gets.
+_Ended = tuple[bytes, Receipt, Letter]
 
 
-def extract(end: ServerEnd, client: str) -> None:
-    """Take in what the client's branch holds and is not known here, then publish receipts. True request by request."""
+def extract(end: ServerEnd, client: str, *, wait: bool = True) -> None:
+    """Take in what the client's branch holds and is not known here, then publish receipts. True request by request.
+
+    Busy when somebody else does that now and wait is False.
+    """
     from bkcore.controlline.server import read_branch, tip_of
 
     tip = tip_of(end.home.repository(client))
     pool = end.pool(client)
     mark = pool.folder / MARK
-    if tip is None or (mark.exists() and mark.read_text() == tip):
+    known = mark.read_text() if mark.exists() else ""
+    if tip is None or known == tip or (known == f"{tip}{_LEFT}" and not _room(end, pool)):
         return
     pool.create()
-    with durable.locked(pool.folder / _LOCK):
+    with durable.locked(pool.folder / _LOCK, wait=wait, what=f"taking in what {client} asks for"):
         branch = read_branch(end.home.repository(client))
         if branch is None:
             return
-        _take_in(end, client, pool, branch.requests)
+        left = _take_in(end, client, pool, branch.requests)
         _cancel(end, client, pool, branch.cancels)
         if branch.sources is not None:
             durable.replace(pool.folder / ".sources.toml", branch.sources)
-        durable.replace(mark, branch.tip.encode())
+        durable.replace(mark, f"{branch.tip}{_LEFT if left else ''}".encode())
         # A death before this is made up for by the next tick: the pool is not as it was when receipts were published.
         publish(end, client, branch.requests)
+
+
+def _room(end: ServerEnd, pool: Pool) -> int:
+    return flood.load(pool.folder, end.clock()).room([item.letter for item in pool.items()])
 
 
 def stored_receipt(end: ServerEnd, entry: "Entry") -> Receipt:
@@ -62,30 +78,49 @@ def stored_receipt(end: ServerEnd, entry: "Entry") -> Receipt:
     )
 
 
-def _take_in(end: ServerEnd, client: str, pool: Pool, requests: Mapping[str, bytes]) -> None:
+def _take_in(end: ServerEnd, client: str, pool: Pool, requests: Mapping[str, bytes]) -> int:
+    """How many are left in the branch, because too many came."""
     from bkcore.archive.entries import Entries
 
     here = {item.id: item for item in pool.items()}
     entries = Entries(end.home.client_data(client))
+    intake = flood.load(pool.folder, end.clock())
+    room, came = intake.room([item.letter for item in here.values()]), 0
     fresh: dict[str, bytes] = {}
     arrived: dict[str, Request] = {}
+    ended: list[_Ended] = []
     for request, body in requests.items():
         if request in here:
             _check_same(end, client, here[request], pool, body)
             continue
         if entries.known(request):
-            _repeat(end, client, pool, entries, request, body)
+            ended += _repeat(end, client, entries, request, body)
+            continue
+        came += 1
+        if came > room:
             continue
         try:
             arrived[request] = _decoded(request, body)
             fresh[request] = body
         except Malformed as fault:
-            pool.settle(body, end.receipt(request, body, Answer.REFUSED, "malformed", fault.text), Letter.FAILED)
-            journal.write(end.home.root, "refused", client=client, id=request, text=fault.text)
-    _supersede(end, pool, entries, fresh, arrived)
+            refused = end.receipt(request, body, Answer.REFUSED, "malformed", fault.text)
+            ended.append((body, refused, Letter.FAILED))
+    _note_refused(end, client, ended)
+    pool.settle_all([*ended, *_supersede(end, pool, entries, fresh, arrived)])
     pool.accept(fresh)
     if fresh:
         journal.write(end.home.root, "accepted", client=client, ids=sorted(fresh))
+    if came:
+        _note_intake(end, client, pool, flood.counted(intake, came, room))
+    return max(0, came - room)
+
+
+def _note_intake(end: ServerEnd, client: str, pool: Pool, intake: flood.Intake) -> None:
+    before = flood.load(pool.folder, end.clock())
+    if intake != before:
+        flood.save(pool.folder, intake)
+    if intake.left and not before.left:
+        journal.write(end.home.root, "too many requests", client=client, left=intake.left, text=intake.text)
 
 
 def _decoded(request: str, body: bytes) -> Request:
@@ -108,14 +143,27 @@ def _check_same(end: ServerEnd, client: str, item: Item, pool: Pool, body: bytes
 
 
 def _note_reused(end: ServerEnd, client: str, request: str) -> None:
+    from bkcore.notify import notices
+
     journal.write(end.home.root, "id reused", client=client, id=request, code="id-reused")
+    text = f"{client} sent the id {request} again with another content: the first one holds"
+    notices.put(end.home.mail, f"id reused {client} {request}", text, end.clock())
 
 
 def _note_damaged(end: ServerEnd, client: str, request: str, error: Damaged) -> None:
     journal.write(end.home.root, "entry damaged", client=client, id=request, text=error.text)
 
 
-def _repeat(end: ServerEnd, client: str, pool: Pool, entries: "Entries", request: str, body: bytes) -> None:
+def _note_refused(end: ServerEnd, client: str, ended: list[_Ended]) -> None:
+    """Thousands may come at once, and are told in a line."""
+    refused = [receipt for _, receipt, letter in ended if letter is Letter.FAILED]
+    if refused:
+        names = [receipt.id for receipt in refused[:_NAMED]]
+        text = refused[0].text
+        journal.write(end.home.root, "refused", client=client, ids=names, count=len(refused), text=text)
+
+
+def _repeat(end: ServerEnd, client: str, entries: "Entries", request: str, body: bytes) -> Iterator[_Ended]:
     """A version of that id exists: the work was done, whatever happened to TODO. Its receipt is given again."""
     try:
         entry = entries.get(request)
@@ -127,7 +175,7 @@ def _repeat(end: ServerEnd, client: str, pool: Pool, entries: "Entries", request
     if entry.of != digest(body):
         _note_reused(end, client, request)
         return
-    pool.settle(body, stored_receipt(end, entry), Letter.FINISHED)
+    yield body, stored_receipt(end, entry), Letter.FINISHED
 
 
 def overtaken(requests: Mapping[str, Request]) -> dict[str, str]:
@@ -146,7 +194,7 @@ def overtaken(requests: Mapping[str, Request]) -> dict[str, str]:
 
 def _supersede(
     end: ServerEnd, pool: Pool, entries: "Entries", fresh: dict[str, bytes], arrived: Mapping[str, Request]
-) -> None:
+) -> Iterator[_Ended]:
     """What was not begun yet, here or just come, gives way to what is newer.
 
     Whoever brought a version may have died before it was told: that request still waits, and is told as stored in turn.
@@ -156,7 +204,7 @@ def _supersede(
         text = f"{newer} of the same source came after it"
         if name in fresh:
             body = fresh.pop(name)
-            pool.settle(body, end.receipt(name, body, Answer.SUPERSEDED, text=text), Letter.FINISHED)
+            yield body, end.receipt(name, body, Answer.SUPERSEDED, text=text), Letter.FINISHED
             continue
         claim = None if entries.known(name) else pool.claim(waiting[name][0])
         if claim is not None:

@@ -11,8 +11,8 @@ from bkcore import durable, journal
 from bkcore.archive.entries import Entries, Entry
 from bkcore.archive.intake import Intake, Kept
 from bkcore.archive.storing import storing
-from bkcore.config import ClientRecord, load_record
-from bkcore.errors import BkError, FramesNeeded, NoSpace, NotNow, QuotaReached, Stopped
+from bkcore.config.server import ClientRecord
+from bkcore.errors import BkError, FramesNeeded, NoSpace, QuotaReached, Stopped
 from bkcore.flow import Fetched, Limits
 from bkcore.gauge import Gauge
 from bkcore.request import MAX_MISSING, Receipt, Request, decode, digest
@@ -20,11 +20,12 @@ from bkcore.retrieval import METHODS, Fetch
 from bkcore.safe import safe
 from bkcore.spool import Claim, Pool
 from bkcore.spool.attempts import load, save, waits_on_host
-from bkcore.ssh import Remote
 from bkcore.state import Answer, Method
 from bkcore.tick.ends import ServerEnd, scratch, trouble
 from bkcore.tick.extract import stored_receipt
+from bkcore.tick.lines import LastLine, record_of, to_client
 from bkcore.tick.settling import settle_older
+from bkcore.tick.threads import Halt
 
 # What says that a client could not be reached, or did not go on.
 _AWAY = frozenset({"unreachable", "stalled"})
@@ -35,20 +36,21 @@ class _Mark:
     """The Stop of a request that a person may take back."""
 
     path: Path
+    halt: Halt
 
     def is_set(self) -> bool:
-        return self.path.exists()
+        return self.halt.is_set() or self.path.exists()
 
 
-def fetch(end: ServerEnd, client: str, claim: Claim) -> None:
-    """One try at one request. Ends it, or writes down why not and when the next try is."""
+def fetch(end: ServerEnd, client: str, claim: Claim, last: LastLine) -> None:
+    """One try at one request. Ends it, or writes down why not and when the next try is. last: the worker's line."""
     pool = end.pool(client)
     attempts = pool.attempts(claim.id).begun(end.clock())
     pool.note_attempts(claim.id, attempts)
     log = journal.StepLog(end.home.root, claim.id)
     log.step(f"fetch, try {attempts.count}")
     try:
-        receipt = _stored(end, client, claim, attempts.count, log)
+        receipt = _stored(end, client, claim, attempts.count, log, last)
         durable.remove(pool.peer_tries)
     except FramesNeeded as error:
         receipt = _need(end, claim, error)
@@ -79,24 +81,32 @@ def _note_peer(end: ServerEnd, pool: Pool, error: BkError) -> None:
         durable.remove(pool.peer_tries)
 
 
-def _stored(end: ServerEnd, client: str, claim: Claim, attempt: int, log: Callable[[bytes], None]) -> Receipt:
+def _stored(
+    end: ServerEnd, client: str, claim: Claim, attempt: int, log: Callable[[bytes], None], last: LastLine
+) -> Receipt:
     entries = Entries(end.home.client_data(client))
     request = decode(claim.body, Request)
     entry = entries.get(claim.id)
     if entry is None:
-        entry = _retrieve(end, client, claim, request, attempt, log)
+        entry = _retrieve(end, client, claim, request, attempt, log, last)
     _settle(end, client, entry)
     settle_older(end.pool(client), entry.id, request)
     return stored_receipt(end, entry)
 
 
 def _retrieve(
-    end: ServerEnd, client: str, claim: Claim, request: Request, attempt: int, log: Callable[[bytes], None]
+    end: ServerEnd,
+    client: str,
+    claim: Claim,
+    request: Request,
+    attempt: int,
+    log: Callable[[bytes], None],
+    last: LastLine,
 ) -> Entry:
-    record = _record(end, client)
+    record = record_of(end, client)
     room = _Room(end, client, record)
     room.check(0)
-    stop = _Mark(end.pool(client).cancel_mark(claim.id))
+    stop = _Mark(end.pool(client).cancel_mark(claim.id), end.halt)
     store = end.home.client_data(client) / request.method
     # A repository is worked in from the fetch on; of the others nothing is relied on before they are whole.
     early = request.method is Method.GIT
@@ -105,7 +115,7 @@ def _retrieve(
             lock.enter_context(storing(store))
         intake = _intake(end, client, request, attempt, stop)
         try:
-            fetched = _bring(end, client, request, attempt, intake, room, log)
+            fetched = _bring(end, client, request, attempt, intake, room, log, last)
             if not early:
                 lock.enter_context(storing(store))
             kept = intake.finish(fetched)
@@ -113,8 +123,19 @@ def _retrieve(
             intake.abandon()
             raise
         entry = _entry(end, client, claim, request, kept)
+        _watch(end, client, entry)
         Entries(end.home.client_data(client)).create(entry)
     return entry
+
+
+def _watch(end: ServerEnd, client: str, entry: Entry) -> None:
+    """Before the version exists, so that no removal can come between it and the hold on the one before."""
+    from bkcore.archive import guard
+
+    tripped = guard.watch(end.home.client_data(client), entry)
+    if tripped is not None:
+        facts = {"client": client, "source": entry.source, "id": entry.id, "kept": tripped.kept}
+        journal.write(end.home.root, "mass change", text=tripped.text, **facts)
 
 
 def _bring(
@@ -125,9 +146,11 @@ def _bring(
     intake: Intake,
     room: "_Room",
     log: Callable[[bytes], None],
+    last: LastLine,
 ) -> Fetched:
     """Fetch over the data line, while the room, the bounds and a person's wish to stop are looked at."""
-    pool, record, limits = end.pool(client), _record(end, client), end.config.limits
+    pool, limits = end.pool(client), end.config.limits
+    remote = to_client(end, client, record_of(end, client))
     gauge = Gauge(pool.progress_file(request.id))
 
     def tell(here: int) -> None:
@@ -138,7 +161,7 @@ def _bring(
         with scratch(end.home.tmp) as folder:
             order = Fetch(
                 request.id,
-                Remote(client, record.user, record.address, record.port, tuple(record.host_keys), _key(end)),
+                remote,
                 request.id if request.method is Method.SFTP else request.source,
                 Limits(limits.transfer, limits.stall, limits.rate),
                 intake.base,
@@ -146,26 +169,12 @@ def _bring(
                 log,
                 attempt=attempt,
                 full=intake.full,
+                held=lambda: last.to(remote).use(),
             )
-            stop = _Mark(pool.cancel_mark(request.id))
+            stop = _Mark(pool.cancel_mark(request.id), end.halt)
             return METHODS[request.method].fetch(order, intake.target, tell, stop)
     finally:
         gauge.remove()
-
-
-def _key(end: ServerEnd) -> Path:
-    return end.home.ssh / "id_ed25519"
-
-
-def _record(end: ServerEnd, client: str) -> ClientRecord:
-    path = end.home.record(client)
-    if not path.exists():
-        raise NotNow(
-            f"{client} has no clients/{client}.toml in gitosis-admin: nobody said how to reach it",
-            hint=f"say it in {path}: format = 1, address, host-keys",
-            code="not-configured",
-        )
-    return load_record(path)
 
 
 class _Room:
@@ -243,6 +252,7 @@ def _entry(end: ServerEnd, client: str, claim: Claim, request: Request, kept: Ke
         note=request.note,
         hold=request.hold,
         retry_of=request.retry_of,
+        measure=kept.measure,
     )
 
 

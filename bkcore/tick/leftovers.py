@@ -41,6 +41,8 @@ def _of_server(end: ServerEnd) -> Iterator[Path]:
     for client in end.clients():
         yield end.home.repository(client)
         yield from _below(end.pool(client).folder)
+        for words in ("holds", "guards", "trash"):
+            yield end.home.client_data(client) / words
         for method in Method:
             yield from _below(end.home.client_data(client) / method)
         yield from _below(end.home.client_data(client) / Method.SFTP / "packs")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bkcore import durable, journal, process
 from bkcore.errors import BkError, Gone, SourceFailed, Stalled
-from bkcore.flow import Notes
+from bkcore.flow import Notes, Seldom
 from bkcore.gauge import Gauge
 from bkcore.modules import MODULES, Source, Workspace
 from bkcore.request import ArchiveClaim, Request, Wish, encode
@@ -137,12 +137,13 @@ def _read(end: ClientEnd, source: Source, places: Sequence[Place]) -> "Sequence[
     log = _Logs([place.log for place in places])
     with scratch(end.home.tmp) as folder, _hooks(source, stop, log):
         try:
-            work = Workspace(folder, stop, log, source.options.nice)
+            seldom = Seldom(stop)
+            work = Workspace(folder, seldom, log, source.options.nice)
             stream = MODULES[source.module].prepare(source, work)
             if stream is None:
                 return [None] * len(places)
             deliveries = [_delivery(end, place) for place in places]
-            return write_archives(stream, deliveries, tell=lambda done: _show(gauges, done), stop=stop)
+            return write_archives(stream, deliveries, tell=lambda done: _show(gauges, done), stop=seldom)
         finally:
             for gauge in gauges:
                 gauge.remove()

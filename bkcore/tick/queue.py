@@ -6,8 +6,8 @@ what, so an old list does no harm. Receipts are published as often, and whenever
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from bkcore import durable
 from bkcore.errors import BkError, Busy
@@ -16,6 +16,7 @@ from bkcore.spool import Item, due
 from bkcore.state import Letter
 from bkcore.tick.ends import ServerEnd
 from bkcore.tick.extract import MARK
+from bkcore.tick.lines import LastLine
 from bkcore.tick.receipts import publish
 
 _WORKER = ".worker.lock"
@@ -24,9 +25,11 @@ _PART = 30
 
 
 class Queue:
-    """Hands out what waits of these clients."""
+    """Hands out what waits of these clients. first: a line that is open already, for the one worker of one client."""
 
-    def __init__(self, end: ServerEnd, clients: list[str]) -> None:
+    def __init__(self, end: ServerEnd, clients: list[str], first: LastLine | None = None) -> None:
+        self._tmp = end.home.tmp
+        self._first = first
         self._clients = [_Waiting(end, client) for client in clients]
         self._lock = threading.Lock()
 
@@ -34,12 +37,17 @@ class Queue:
         """How many clients have something to fetch."""
         return sum(1 for client in self._clients if client.look())
 
-    def work(self) -> bool:
-        """Serve the next client that has something and is not being served. False when there is none."""
+    @contextmanager
+    def work(self) -> Iterator[Callable[[], bool]]:
+        """What one worker does: serve the next client that has something and is not being served; False if none is."""
+        with nullcontext(self._first) if self._first else LastLine(self._tmp) as last:
+            yield lambda: self._serve_next(last)
+
+    def _serve_next(self, last: LastLine) -> bool:
         for client in self._in_turn():
             try:
                 with client.worker():
-                    if client.serve():
+                    if client.serve(last):
                         return True
             except Busy:
                 continue
@@ -72,7 +80,7 @@ class _Waiting:
         with durable.locked(self._pool.folder / _WORKER, wait=False):
             yield
 
-    def serve(self) -> bool:
+    def serve(self, last: LastLine) -> bool:
         """Fetch the next request that can be had. False when there is none."""
         from bkcore.tick.fetch import fetch
 
@@ -80,7 +88,7 @@ class _Waiting:
             claim = self._pool.claim(item)
             if claim is not None:
                 try:
-                    fetch(self._end, self._client, claim)
+                    fetch(self._end, self._client, claim, last)
                 finally:
                     claim.release()
                 self._publish_soon()

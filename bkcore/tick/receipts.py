@@ -2,10 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from bkcore import durable
 from bkcore.errors import BkError, Malformed
@@ -14,11 +17,15 @@ from bkcore.safe import safe
 from bkcore.spool import Attempts, Item, Pauses, Pool
 from bkcore.state import Answer, Letter
 from bkcore.status import tries_of
+from bkcore.tick import flood
 from bkcore.tick.ends import ServerEnd
 
 _REMEMBERED = timedelta(days=7)
 # An F or E file is as old as its receipt, give or take a clock that was set.
 _OLD_FILE = _REMEMBERED + timedelta(days=1)
+
+# Of what was left in a branch because too much came.
+_MOST_LEFT = 1000
 
 # Beside the repository's own files: the state of the pool whose receipts stand in it.
 _MARK = "bk-published"
@@ -38,10 +45,10 @@ def publish_if_changed(end: ServerEnd, client: str) -> None:
         publish(end, client)
 
 
-def publish(end: ServerEnd, client: str, offered: Iterable[str] | None = None) -> None:
+def publish(end: ServerEnd, client: str, offered: Mapping[str, bytes] | None = None) -> None:
     """Publish the receipts of what the client offers, and of what ended within 7 days.
 
-    offered: the ids in its branch; read from there when None.
+    offered: the requests in its branch by id; read from there when None.
     """
     from bkcore.controlline.server import publish as publish_commit
     from bkcore.controlline.server import read_branch
@@ -55,9 +62,9 @@ def publish(end: ServerEnd, client: str, offered: Iterable[str] | None = None) -
         state = _stamp(end, pool)
         if offered is None:
             branch = read_branch(repository)
-            offered = branch.requests if branch is not None else ()
-        wanted = frozenset(offered)
-        receipts, paused = {}, end.paused()
+            offered = branch.requests if branch is not None else {}
+        wanted, paused = frozenset(offered), end.paused()
+        receipts = dict(_left(end, pool, offered))
         for item in pool.items():
             if item.id not in wanted and _is_old(end, item):
                 continue
@@ -66,6 +73,19 @@ def publish(end: ServerEnd, client: str, offered: Iterable[str] | None = None) -
                 receipts[item.id] = encode(receipt)
         publish_commit(repository, receipts)
         durable.replace(repository / _MARK, state.encode())
+
+
+def _left(end: ServerEnd, pool: Pool, offered: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Of a client that sends too many: what is not here is told, for so many. Others send nothing that is not here."""
+    intake = flood.load(pool.folder, end.clock())
+    if not intake.left:
+        return
+    here = {item.id for item in pool.items()}
+    told = Receipt(
+        id="", of="", server=end.instance, state=Answer.RETRYING, at=intake.since, code="quota", text=intake.text
+    )
+    for request, body in islice(((name, body) for name, body in offered.items() if name not in here), _MOST_LEFT):
+        yield request, encode(replace(told, id=request, of=digest(body), next_try=intake.until))
 
 
 def _stamp(end: ServerEnd, pool: Pool) -> str:

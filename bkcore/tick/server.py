@@ -1,4 +1,4 @@
-"""The server's tick: recover, extract, then fetch in slots, one worker a client, clients in turn."""
+"""The server's tick: recover, extract, then fetch in slots, one worker a client, clients in turn; at night maintain."""
 
 from contextlib import suppress
 from functools import partial
@@ -10,16 +10,32 @@ from bkcore.tick.admin import bring_in_force
 from bkcore.tick.ends import ServerEnd, note_pass
 from bkcore.tick.extract import extract
 from bkcore.tick.leftovers import drop_leftovers
+from bkcore.tick.lines import LastLine, record_of, to_client
+from bkcore.tick.maintenance import maintain
 from bkcore.tick.queue import Queue
 from bkcore.tick.receipts import publish_if_changed
 from bkcore.tick.slots import work_in_slots
 from bkcore.tick.sweep import sweep_daily
 
-_ALL = frozenset({"extract", "fetch"})
+_ALL = frozenset({"extract", "fetch", "maintain"})
 
 
 def tick(end: ServerEnd, client: str = "", only: frozenset[str] = _ALL, *, wait: bool = False) -> None:
     """One pass, over all clients or one. Busy when another housekeeping runs now and wait is False."""
+    _pass(end, client, only, None, wait=wait)
+
+
+def tick_soon(end: ServerEnd, client: str) -> None:
+    """One pass over a client that has just asked for something: it is dialled while all else is looked after."""
+    with LastLine(end.home.tmp) as line:
+        with suppress(BkError, OSError):  # whoever fetches meets the same, and writes it down
+            line.to(to_client(end, client, record_of(end, client)))
+        with suppress(BkError, OSError):  # the hook may have thousands to take in: others are not held up meanwhile
+            extract(end, client)
+        _pass(end, client, _ALL, line, wait=True)
+
+
+def _pass(end: ServerEnd, client: str, only: frozenset[str], first: LastLine | None, *, wait: bool) -> None:
     with durable.locked(end.home.housekeeping, wait=wait, what="this home's housekeeping"):
         _bring_access_in_force(end)
         clients = [client] if client else end.clients()
@@ -28,10 +44,12 @@ def tick(end: ServerEnd, client: str = "", only: frozenset[str] = _ALL, *, wait:
         if not client:
             _sweep(end, clients)
     if "fetch" in only:
-        queue = Queue(end, clients)
+        queue = Queue(end, clients, first)
         waiting = queue.waiting()
         if waiting:
-            work_in_slots(end.home.slots, min(end.config.slots, waiting), queue.work)
+            work_in_slots(end.home.slots, min(end.config.slots, waiting), queue.work, end.halt)
+    if "maintain" in only and not client:
+        maintain(end)
     _note_time(end)
     note_pass(end.home)
 
@@ -51,7 +69,9 @@ def _housekeep(end: ServerEnd, client: str, *, extracting: bool) -> None:
         for line in end.pool(client).recover():
             journal.write(end.home.root, "recovered", client=client, text=line)
         if extracting:
-            extract(end, client)
+            # A hook that has thousands to take in must not hold up the others, and publishes itself.
+            with suppress(Busy):
+                extract(end, client, wait=False)
         publish_if_changed(end, client)
         _tidy(end, client)
     except (BkError, OSError) as error:

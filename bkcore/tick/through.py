@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from queue import Empty, Queue
+from threading import Event
 
 from bkcore.errors import BkError
 from bkcore.flow import Stop
@@ -12,11 +15,16 @@ from bkcore.state import Answer, Letter
 from bkcore.status import Row, line_of, row_of
 from bkcore.tick.ends import ClientEnd
 from bkcore.tick.exchange import exchange
+from bkcore.tick.lines import HeldLine, to_server
 from bkcore.tick.slots import work_in_slots
+from bkcore.tick.threads import Halt, Threads
 
-_FIRST_PAUSE = 0.2
+# After an exchange that brought something there; then between two looks, growing until it is the longest.
+_FIRST_PAUSE, _SECOND_PAUSE = 0.25, 0.06
+_LONGER = 1.2
 _LONGEST_PAUSE = 5.0
-_LONGER = 1.5
+# So often it is looked whether to stop.
+_LOOK = 0.5
 _ENDED = (Letter.FINISHED, Letter.FAILED)
 # A newer wish of the same source does what this one asked for.
 _HANDED_ON = frozenset({Answer.NEED, Answer.SUPERSEDED})
@@ -53,25 +61,90 @@ def see_through(
     """
     watched = {server: _Watched(end, server, list(dict.fromkeys(ids))) for server, ids in requests.items()}
     ends = None if seconds is None else time.monotonic() + seconds
-    pause, at_once = _FIRST_PAUSE, True
-    while True:
-        work_in_slots(end.home.slots, 1, lambda: _prepare_one(end, watched.values()))
-        for server, each in watched.items():
-            if not each.ended:
-                exchange(end, server, at_once=at_once)
+    news: Queue[str] = Queue()
+    talks = {server: _Talk(end, server, news) for server in watched}
+    with Threads(end.halt) as threads, _at_last_ended(talks.values(), end.halt):
+        for server, talk in talks.items():
+            threads.start(server, talk.go_on)
+        begun = False
+        while True:
+            prepared = _prepare(end, watched.values())
+            for server, each in watched.items():
+                if prepared or not begun:
+                    talks[server].wake()
                 each.look(tell)
-        at_once = False
-        left = pause if ends is None else min(pause, ends - time.monotonic())
-        if all(each.ended for each in watched.values()) or stop.is_set() or left <= 0:
-            return [seen for each in watched.values() for seen in each.seen()]
-        time.sleep(left)
-        pause = min(pause * _LONGER, _LONGEST_PAUSE)
+            begun = True
+            left = _LOOK if ends is None else min(_LOOK, ends - time.monotonic())
+            if all(each.ended for each in watched.values()) or stop.is_set() or left <= 0 or threads.failed:
+                break
+            with suppress(Empty):
+                news.get(timeout=left)
+    return [seen for each in watched.values() for seen in each.seen()]
 
 
-def _prepare_one(end: ClientEnd, watched: Iterable["_Watched"]) -> bool:
-    from bkcore.tick.prepare import prepare_next
+class _Talk:
+    """Exchanges with one server, over one connection, until nobody waits any more. Each one's end is put into news."""
 
-    return any(each.any_waits() for each in watched) and prepare_next(end)
+    def __init__(self, end: ClientEnd, server: str, news: "Queue[str]") -> None:
+        self._end = end
+        self._server = server
+        self._news = news
+        self._ended = False
+        self._woken = Event()
+
+    def go_on(self) -> None:
+        """What a thread of its own does."""
+        with HeldLine(to_server(self._end, self._server), self._end.home.tmp) as line:
+            _load()  # it takes about as long as the login
+            at_once, pause = self._woken.wait(_LONGEST_PAUSE), _SECOND_PAUSE
+            while not self._ended:
+                self._woken.clear()
+                exchange(self._end, self._server, at_once=at_once, held=line)
+                self._news.put(self._server)
+                pause = _SECOND_PAUSE if at_once else min(pause * _LONGER, _LONGEST_PAUSE)
+                at_once = self._woken.wait(_FIRST_PAUSE if at_once else pause)
+
+    def wake(self) -> None:
+        """There is something new to say."""
+        self._woken.set()
+
+    def end(self) -> None:
+        """Nobody waits any more."""
+        self._ended = True
+        self._woken.set()
+
+
+@contextmanager
+def _at_last_ended(talks: Iterable[_Talk], halt: Halt) -> Iterator[None]:
+    """However the block is left, nobody waits any more, and who still waits for a server is not worth waiting for."""
+    try:
+        yield
+    finally:
+        halt.set()
+        for talk in talks:
+            talk.end()
+
+
+def _load() -> None:
+    """What exchanging needs."""
+    import bkcore.archive.bases
+    import bkcore.controlline.client  # noqa: F401
+
+
+def _prepare(end: ClientEnd, watched: Iterable["_Watched"]) -> bool:
+    """Prepare what waits of those that are watched. Whether anything was prepared."""
+    prepared = False
+
+    def work() -> bool:
+        from bkcore.tick.prepare import prepare_next
+
+        nonlocal prepared
+        done = any(each.any_waits() for each in watched) and prepare_next(end)
+        prepared = prepared or done
+        return done
+
+    work_in_slots(end.home.slots, 1, lambda: nullcontext(work), end.halt)
+    return prepared
 
 
 class _Watched:

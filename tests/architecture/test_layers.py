@@ -14,7 +14,7 @@ FLOORS = (
     ("__main__",),
     ("cli",),
     ("demo",),
-    ("agent", "server", "setup"),
+    ("agent", "server", "setup", "alarms"),
     ("end",),
     ("tick", "doctor"),
     ("status",),
@@ -23,7 +23,7 @@ FLOORS = (
     ("paths",),
     ("config",),
     ("request",),
-    ("durable", "process", "confine", "gauge"),
+    ("durable", "process", "confine", "bounds", "gauge"),
     ("state", "safe"),
     ("errors",),
 )

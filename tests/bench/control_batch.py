@@ -154,7 +154,7 @@ def main() -> None:
     legs: list[dict[str, float]] = []
     plain: list[float] = []
     for _ in range(given.runs):
-        with tempfile.TemporaryDirectory(prefix="bk-batch-") as folder:
+        with tempfile.TemporaryDirectory(prefix="bk-batch-", ignore_cleanup_errors=True) as folder:
             seconds, sent = ours(Path(folder), given.requests)
             legs.append(seconds)
             plain.append(theirs(Path(folder), sent))

@@ -22,7 +22,11 @@ GOAL = "goal: 150 ms on a quiet machine"
 
 @pytest.fixture
 def idle(pair: Pair) -> Pair:
-    """A pair that has done all its work: one source of each kind stored, answered and forgotten."""
+    """A pair that has done all its work and would tell people: one source of each kind stored and answered."""
+    for home in (pair.client, pair.server):
+        told = home.config.read_text().replace('sendmail = ""', f'sendmail = "{shutil.which("true")}"')
+        home.config.write_text(told.replace("to = []", 'to = ["root"]'))
+        assert 'to = ["root"]' in home.config.read_text()
     client, server = ClientEnd.open(pair.client), ServerEnd.open(pair.server)
     for source in sources_of(client.config):
         client_tick.submit(client, "main", source)

@@ -35,7 +35,7 @@ def ways(world: Pair, request: pytest.FixtureRequest, tmp_path_factory: pytest.T
         started.append(Sshd.start(folder / name, home) if request.param == "sshd" else Embedded.start(home))
     client, server = started
     to_client = way_to(client, world.server.ssh / KEY, sockets / "c")
-    yield Ways(world, to_client, way_to(server, world.client.ssh / KEY, sockets / "s"), client.port)
+    yield Ways(world, to_client, way_to(server, world.client.ssh / KEY, sockets / "s"), client.port, request.param)
     for each in started:
         each.stop()
     shutil.rmtree(sockets, ignore_errors=True)

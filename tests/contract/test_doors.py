@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
+import pytest
+from fakes.counted import Attacks
 from fakes.ways import Way, Ways, refusals, whole
 
 from bkcore.gate.keys import HOST_KEY, KEY
@@ -75,7 +77,8 @@ def ask_all(way: Way, commands: list[str]) -> list[tuple[str, "subprocess.Comple
         return list(zip(commands, pool.map(way.ask, commands), strict=True))
 
 
-def test_a_server_is_refused_what_it_may_not_do_and_nothing_changes(ways: Ways) -> None:
+def test_a_server_is_refused_what_it_may_not_do_and_nothing_changes(ways: Ways, attacks: Attacks) -> None:
+    attacks.tried(len(REFUSED_TO_A_SERVER))
     before, told = whole(ways.pair), refusals(ways.pair.client.root)
     for command, done in ask_all(ways.to_client, REFUSED_TO_A_SERVER):
         assert (done.returncode, done.stdout, done.stderr[:13]) == (126, b"", b"bk: refused: "), command
@@ -83,44 +86,51 @@ def test_a_server_is_refused_what_it_may_not_do_and_nothing_changes(ways: Ways) 
     assert whole(ways.pair) == before
     noted = refusals(ways.pair.client.root) - told - 1
     assert noted == len(REFUSED_TO_A_SERVER)
-    print(f"{len(REFUSED_TO_A_SERVER)} attacks with a server's key, {noted} refused, 0 bytes changed")
+    attacks.refused(ways.door, "commands with a server's key")
 
 
-def test_a_client_is_refused_what_it_may_not_do_and_nothing_changes(ways: Ways) -> None:
+def test_a_client_is_refused_what_it_may_not_do_and_nothing_changes(ways: Ways, attacks: Attacks) -> None:
+    attacks.tried(len(REFUSED_TO_A_CLIENT))
     before, told = whole(ways.pair), refusals(ways.pair.server.root)
     for command, done in ask_all(ways.to_server, REFUSED_TO_A_CLIENT):
         assert (done.returncode, done.stdout, done.stderr[:13]) == (126, b"", b"bk: refused: "), command
     assert whole(ways.pair) == before
     noted = refusals(ways.pair.server.root) - told - 1
     assert noted == len(REFUSED_TO_A_CLIENT)
-    print(f"{len(REFUSED_TO_A_CLIENT)} attacks with a client's key, {noted} refused, 0 bytes changed")
+    attacks.refused(ways.door, "commands with a client's key")
 
 
-def test_there_is_no_shell(ways: Ways) -> None:
-    done = ways.to_client.ask()
+@pytest.mark.parametrize("to", ["to_client", "to_server"])
+def test_there_is_no_shell_no_terminal_no_forwarding_no_tunnel_and_no_other_subsystem(
+    ways: Ways, attacks: Attacks, to: str
+) -> None:
+    way: Way = getattr(ways, to)
+    before = whole(ways.pair)
+    attacks.tried(len(NOT_OFFERED) + 2)
+    done = way.ask()
     assert (done.returncode, done.stderr) == (126, b"bk: refused: there is no shell here\n")
-
-
-def test_no_terminal_no_forwarding_no_tunnel_no_other_subsystem(ways: Ways) -> None:
     for asked in NOT_OFFERED:
-        done = ways.to_client.ask(*(["foo"] if asked == ["-s"] else []), before=("-o", "ControlPath=none", *asked))
+        done = way.ask(*(["foo"] if asked == ["-s"] else []), before=("-o", "ControlPath=none", *asked))
         assert (done.returncode, done.stdout) == (255, b""), asked
-
-
-def test_nothing_is_forwarded_into_the_command(ways: Ways) -> None:
-    sent = ("-o", "ControlPath=none", "-A", "-X", "-o", "SetEnv=GIT_DIR=/x BK_HOME=/x LC_ALL=x")
-    done = ways.to_client.ask("env", before=sent)
+    sent = ("-o", "ControlPath=none", "-A", "-X", "-o", "SetEnv=GIT_DIR=/x BK_HOME=/x LC_ALL=x LD_PRELOAD=/x.so")
+    done = way.ask("env", before=sent)
     assert (done.returncode, done.stderr) == (126, b"bk: refused: this key may not run: env\n")
+    assert whole(ways.pair) == before
+    attacks.refused(ways.door, f"what ssh offers besides commands, {to.replace('_', ' ')}")
 
 
-def test_a_key_that_nobody_knows_comes_in_nowhere(ways: Ways, tmp_path: Path) -> None:
+def test_a_key_that_nobody_knows_comes_in_nowhere(ways: Ways, attacks: Attacks, tmp_path: Path) -> None:
     make_key(tmp_path / "id", "stranger")
-    for key in (tmp_path / "id", ways.pair.client.ssh / KEY):
-        done = ways.to_client.with_key(key).ask("id")
+    attacks.tried(3)
+    keys = [(ways.to_client, tmp_path / "id"), (ways.to_server, tmp_path / "id")]
+    for way, key in [*keys, (ways.to_client, ways.pair.client.ssh / KEY)]:
+        done = way.with_key(key).ask("id")
         assert (done.returncode, b"Permission denied" in done.stderr) == (255, True)
+    attacks.refused(ways.door, "keys that nobody knows")
 
 
-def test_a_key_is_not_let_in_from_elsewhere(ways: Ways) -> None:
+def test_a_key_is_not_let_in_from_elsewhere(ways: Ways, attacks: Attacks) -> None:
+    attacks.tried(2)
     links = links_of(ways.pair.client)
     keys = ways.pair.client.ssh / "authorized_keys"
     kept = keys.read_bytes()
@@ -131,11 +141,15 @@ def test_a_key_is_not_let_in_from_elsewhere(ways: Ways) -> None:
             assert ways.to_client.ask("id", before=("-o", "ControlPath=none")).returncode == status, hosts
     finally:
         keys.write_bytes(kept)
+    attacks.refused(ways.door, "a key from elsewhere")
 
 
-def test_a_command_that_cannot_be_passed_on_does_not_come_through(ways: Ways) -> None:
-    for command in (b"\xff\xfe", b"x" * 120_000):
-        assert ways.to_client.ask(command).returncode != 0
+def test_a_command_that_cannot_be_passed_on_does_not_come_through(ways: Ways, attacks: Attacks) -> None:
+    attacks.tried(4)
+    for way in (ways.to_client, ways.to_server):
+        for command in (b"\xff\xfe", b"x" * 120_000):
+            assert way.ask(command).returncode != 0
+    attacks.refused(ways.door, "commands that are no text")
 
 
 def test_the_host_key_is_that_of_the_home(ways: Ways) -> None:

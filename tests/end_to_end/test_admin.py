@@ -3,11 +3,12 @@
 import getpass
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fakes.counted import Attacks
 from fakes.sshd import Sshd
 from fakes.typed import typed
 
@@ -18,6 +19,7 @@ from bkcore.paths import ServerHome
 pytestmark = pytest.mark.timeout(120)
 
 Done = subprocess.CompletedProcess[str]
+Files = dict[str, str | None]
 VARIANT = """\
 gitosis
 \tloglevel = INFO
@@ -81,7 +83,7 @@ class Office:
             if text is None:
                 path.unlink()
             else:
-                path.write_text(text)
+                path.write_bytes(os.fsencode(text))
         assert self.git("add", "-A", cwd=self.clone).returncode == 0
         assert self.git("commit", "-qm", "x", cwd=self.clone).returncode == 0
 
@@ -208,6 +210,63 @@ def test_the_last_administrator_cannot_lock_everybody_out(office: Office, how: s
     assert done.returncode == 1
     assert "bk: refused: " in done.stderr
     assert office.reaches("gitosis-admin.git", "alice@laptop")
+
+
+def bad_pushes(office: Office) -> Iterator[tuple[str, Files, str]]:
+    """What it is, the files, and what is told of it, with the line."""
+    alice, bob, conf = office.key("alice@laptop"), office.key("bob"), (office.clone / "gitosis.conf").read_text()
+    yield "no section", {"gitosis.conf": f"{conf}nonsense\n"}, "gitosis.conf:"
+    yield "an open bracket", {"gitosis.conf": f"[group x\n{conf}"}, "gitosis.conf:1"
+    yield "bytes that are no text", {"gitosis.conf": f"{conf}\udcff\n"}, "gitosis.conf"
+    yield (
+        "a circle of groups",
+        {"gitosis.conf": f"{conf}[group a]\nmembers = @b\n[group b]\nmembers = @a\n"},
+        "gitosis.conf:",
+    )
+    yield "a group of itself", {"gitosis.conf": f"{conf}[group a]\nmembers = @a\n"}, "gitosis.conf:"
+    yield "nobody's group", {"gitosis.conf": f"{conf}[group a]\nmembers = @nobody\n"}, "there is no group @nobody"
+    for name in ("../x", "/etc/x", "a//b", "-x", "x;id", "b\x1b[2J", ".git", "x" * 300):
+        yield (
+            f"repository {name[:9]!r}",
+            {"gitosis.conf": f"{conf}[group a]\nmembers = bob\nwritable = {name}\n"},
+            "gitosis.conf:",
+        )
+    options = ('command="id"', 'from="*"', "no-pty", "cert-authority", 'environment="LD_PRELOAD=x"', 'permitopen="*:*"')
+    for option in options:
+        yield f"option {option}", {"keydir/bob.pub": f"{option} {bob}"}, "keydir/bob.pub:1"
+    yield "two keys in a line", {"keydir/bob.pub": f"{bob.strip()} {alice}"}, "keydir/bob.pub:1"
+    yield "two keys and a CR", {"keydir/bob.pub": f"{bob.strip()}\r{alice}"}, "keydir/bob.pub:2"
+    yield "somebody else's key", {"keydir/bob.pub": alice}, "keydir/bob.pub:1"
+    yield "one key twice in a file", {"keydir/bob.pub": bob + bob}, "keydir/bob.pub:2"
+    yield "no key", {"keydir/bob.pub": "ssh-ed25519 AAAA bob\n"}, "keydir/bob.pub:1"
+    yield "a private key", {"keydir/bob.pub": "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n"}, "keydir/bob.pub:1"
+    for name in ("-e", ".hidden", "a b", "a;id", "é\u202ex", "x" * 200):
+        yield f"member {name[:9]!r}", {f"keydir/{name}.pub": bob}, "no member can have that name"
+    yield "unknown key", {"clients/web1.toml": "format = 1\nadress = 'x'\n"}, "clients/web1.toml:2"
+    yield "broken TOML", {"clients/web1.toml": "format = \n"}, "clients/web1.toml:1"
+    yield (
+        "an option as address",
+        {"clients/web1.toml": f"format = 1\naddress = '-oProxyCommand=id'\nhost-keys = ['{bob.strip()}']\n"},
+        "clients/web1.toml:2",
+    )
+    for name in ("git", "rsync", "gitosis-admin", "..", "UPPER", "-x"):
+        yield f"client {name}", {f"clients/{name}.toml": "format = 1\n"}, f"clients/{name}.toml"
+
+
+def test_no_bad_push_of_an_administrator_comes_in_force(office: Office, attacks: Attacks) -> None:
+    pushes = list(bad_pushes(office))
+    attacks.tried(len(pushes))
+    before = in_force(office.home)
+    for what, files, told in pushes:
+        office.write(**files)
+        done = office.push()
+        assert done.returncode == 1, (what, done.stderr)
+        assert told in done.stderr, (what, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert "\x1b" not in done.stderr
+        office.take_back()
+    assert in_force(office.home) == before
+    attacks.refused("sshd", "pushes of an administrator")
 
 
 def test_the_branch_goes_forward_only_and_no_other_ref_is_taken(office: Office) -> None:

@@ -209,15 +209,18 @@ def test_a_damaged_entry_is_named_and_hides_no_other(tmp_path: Path) -> None:
 # --- signals and pipes -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("tried", [False, True])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_long_verb_that_is_ended_says_so_and_what_was_asked_for_goes_on(
-    pair: Pair, door: Door, number: signal.Signals, code: int
+    pair: Pair, door: Door, number: signal.Signals, code: int, tried: bool
 ) -> None:
     door.shut(SERVER_PORT)
     argv = [*BKCORE, "--home", str(pair.client.root), "backup", "--source", "db", "--wait"]
     child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stderr is not None
     assert "to send" in child.stderr.readline()
+    if tried:
+        assert "cannot be reached" in child.stderr.readline()
     child.send_signal(number)
     out, err = child.communicate(timeout=20)
     assert (child.returncode, out) == (code, "")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fakes.stand_in_ssh import StandIn
 
+from bkcore import ssh
 from bkcore.controlline.client import Exchange, Outgoing, synchronise
 from bkcore.controlline.server import Branch, publish, read_branch
 from bkcore.request import new_id
@@ -66,7 +67,8 @@ class World:
         scratch.mkdir(exist_ok=True)
         remote = Remote("main", "backupsrv", "stand-in", 22, ("ssh-ed25519 AAAA",), self.root / "key")
         outgoing = Outgoing(self.sent, self.cancels, sources)
-        return synchronise(self.client, remote, "web1.git", outgoing, scratch, self.said.append)
+        opened = ssh.line(remote, scratch, shared=True)
+        return synchronise(self.client, remote, "web1.git", outgoing, opened, self.said.append)
 
     def branch(self) -> Branch:
         found = read_branch(self.server)

@@ -152,12 +152,16 @@ def sweep(walk: Walk, *phases: str) -> Swept:
 
 @contextmanager
 def quick() -> Iterator[None]:
-    """Nothing need reach the disk in earnest, nobody is waited for with pauses, and receipts need no git process."""
+    """Nothing need reach the disk in earnest, nobody is waited for with pauses, and receipts need no git process.
+
+    Programs are started without the launcher: nothing here dies but by an exception, and it is a Python each.
+    """
     clean = process.environment
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         patch.setattr(durable, "_sync_all", lambda _: None)
         patch.setattr(process, "environment", lambda extra=None: {**clean(extra), "GIT_TEST_FSYNC": "0"})
+        patch.setattr(process, "_launcher", lambda _: [])
         patch.setattr(refs, "_ended", lambda child: child.wait() is not None)
         patch.setattr(server, "_write", write_receipts)
         yield

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+import pygit2
 from fakes.cuts import faults_of
 from fakes.power import Disk, Image, Loss, watched
 from fakes.road import CLIENT, ENDED, SERVER, Road, fill
@@ -246,8 +247,8 @@ class Hazards:
         return "the line was cut" if self.line is Line.ANSWER_LOST else ""
 
     def _is_forward(self, line: Transport, commit: str, before: str) -> bool:
-        said = repositories.run(line.repository, "rev-list", "--parents", "--max-count=1", commit)
-        return before.encode() in said.split()[1:]
+        parents = pygit2.Repository(str(line.repository))[commit].peel(pygit2.Commit).parent_ids
+        return before in map(str, parents)
 
     def _fetch(self, line: Transport) -> None:
         if self.line in (Line.FETCH_LOST, Line.PUSH_LOST):

@@ -8,8 +8,9 @@ from typing import Any
 
 from fakes.data_line import stand_in_remote
 
-from bkcore.archive import repository, snapshot
+from bkcore.archive import guard, repository, snapshot
 from bkcore.archive.entries import Entries, Entry
+from bkcore.archive.guard import Guard
 from bkcore.archive.intake import Kept
 from bkcore.archive.repository import RepositoryIntake
 from bkcore.archive.snapshot import SnapshotIntake
@@ -32,6 +33,7 @@ class Keeper:
     count: int = 0
     now: datetime = NOW
     said: list[bytes] = field(default_factory=list)
+    tripped: Guard | None = None
 
     @property
     def entries(self) -> Entries:
@@ -80,9 +82,11 @@ class Keeper:
             new_bytes=kept.new_bytes,
             oldest_check=kept.oldest_check,
             detail=kept.detail,
+            measure=kept.measure,
             path="/home",
             partial=kept.partial,
         )
+        self.tripped = guard.watch(self.root, entry)
         self.entries.create(entry)
         (snapshot if entry.method is Method.RSYNC else repository).settle(self.folder(entry.method), entry)
         return entry

@@ -30,7 +30,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+def tell(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """Name what was not run."""
     names = not_run(config)
     if names:
         verdict = " (so the run fails)" if config.getoption("--whole") else ""

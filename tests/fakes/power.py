@@ -204,3 +204,18 @@ def watched(disks: list[Disk], look: Look) -> Iterator[None]:
         patch.setattr(durable, "_sync_all", syncfs)
         patch.setattr(os, "fsync", fsync)
         yield
+
+
+def images(disk: Disk, act: Callable[[], object]) -> list[Image]:
+    """What could be found after a loss of power at any step of act, each once."""
+    found: dict[bytes, Image] = {}
+
+    def look(_step: str, _path: Path) -> None:
+        for loss in Loss:
+            image = disk.image(loss)
+            found.setdefault(digest(image), image)
+
+    disk.settle()
+    with watched([disk], look):
+        act()
+    return list(found.values())

@@ -1,6 +1,7 @@
 """Configuration to test with: three modules, and the beginnings of a client's bk.toml."""
 
-from bkcore.config import AbsolutePath, SourceOptions
+from bkcore.config.client import SourceOptions
+from bkcore.config.values import AbsolutePath
 
 # A whole ed25519 key, of zeros.
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"

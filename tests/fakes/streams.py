@@ -104,6 +104,7 @@ def entry_of(kept: Kept, number: int, **changes: object) -> Entry:
         new_bytes=kept.new_bytes,
         oldest_check=kept.oldest_check,
         detail=kept.detail,
+        measure=kept.measure,
     )
     return msgspec.structs.replace(entry, **changes)
 

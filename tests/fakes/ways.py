@@ -13,6 +13,7 @@ from fakes.sshd import Sshd
 from fakes.world import Pair
 
 from bkcore import journal
+from bkcore.archive import catalog
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,13 @@ class Way:
 
 @dataclass(frozen=True)
 class Ways:
-    """Both lines through one door. port: of the client's door."""
+    """Both lines through one door, sshd or serve. port: of the client's door."""
 
     pair: Pair
     to_client: Way
     to_server: Way
     port: int
+    door: str
 
 
 def way_to(door: Sshd | Embedded, key: Path, socket: Path | None) -> Way:
@@ -62,14 +64,18 @@ def way_to(door: Sshd | Embedded, key: Path, socket: Path | None) -> Way:
 
 
 def fingerprint(*folders: Path) -> str:
-    """A hash over every name, mode and byte below; the journal alone may grow."""
+    """A hash over every name, mode and byte below; the journal alone may grow.
+
+    A client's catalog is derived and made when it is first asked, so neither it nor the time of its folder counts.
+    """
     known = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             about = path.lstat()
-            if "log" in path.relative_to(folder).parts[:1]:
+            if "log" in path.relative_to(folder).parts[:1] or path.name.startswith(catalog.FILE):
                 continue
-            known.update(os.fsencode(path) + b"\0%o %d\0" % (about.st_mode, about.st_mtime_ns))
+            time = 0 if path.parent.name == "data" and path.is_dir() else about.st_mtime_ns
+            known.update(os.fsencode(path) + b"\0%o %d\0" % (about.st_mode, time))
             if stat.S_ISREG(about.st_mode):
                 known.update(path.read_bytes())
     return known.hexdigest()

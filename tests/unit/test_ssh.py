@@ -51,7 +51,7 @@ def test_the_environment_may_name_another_program(scratch: Path, monkeypatch: py
     monkeypatch.setenv("BK_SSH", "/bin/false")
     with line(REMOTE, scratch, shared=True) as opened:
         assert opened.command()[0] == "/bin/false"
-        assert not opened.shared
+        assert not opened.socket is not None
 
 
 def test_a_program_that_is_named_and_not_there_is_said_before_anything_is_tried(
@@ -146,7 +146,7 @@ def asked(opened: ssh.Line) -> process.Done:
 
 def test_calls_share_one_connection_which_ends_with_the_block(real: Remote, scratch: Path) -> None:
     with line(real, scratch, shared=True) as opened:
-        assert opened.shared
+        assert opened.socket is not None
         assert b"bk: refused" in asked(opened).err
         assert b"bk: refused" in asked(opened).err
         assert (scratch / "mux").exists()

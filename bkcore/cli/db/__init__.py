@@ -4,18 +4,35 @@ import sys
 
 import click
 
-from bkcore.cli.db.clean import clean_pretend, clean_verb
-from bkcore.cli.db.export import export
-from bkcore.cli.db.hold import hold, release
-from bkcore.cli.db.listing import ls
-from bkcore.cli.db.prune import prune
-from bkcore.cli.db.removal import rm, undo
-from bkcore.cli.db.verify import verify
-from bkcore.cli.options import Verbs, nocolor
+from bkcore.cli.options import LazyVerbs, nocolor
 from bkcore.cli.options import main as run_group
 
+_HERE = "bkcore.cli.db"
+# Where each verb lives, in the order of the help: module and name in it.
+VERBS = {
+    "ls": (f"{_HERE}.listing", "ls"),
+    "files": (f"{_HERE}.files", "files"),
+    "cat": (f"{_HERE}.files", "cat"),
+    "diff": (f"{_HERE}.difference", "diff"),
+    "history": (f"{_HERE}.difference", "history"),
+    "find": (f"{_HERE}.find", "find"),
+    "stats": (f"{_HERE}.stats", "stats"),
+    "reindex": (f"{_HERE}.reindex", "reindex"),
+    "verify": (f"{_HERE}.verify", "verify"),
+    "export": (f"{_HERE}.export", "export"),
+    "rm": (f"{_HERE}.removal", "rm"),
+    "undo": (f"{_HERE}.removal", "undo"),
+    "hold": (f"{_HERE}.hold", "hold"),
+    "release": (f"{_HERE}.hold", "release"),
+    "clean": (f"{_HERE}.clean", "clean_verb"),
+    "clean-pretend": (f"{_HERE}.clean", "clean_pretend"),
+    "prune": (f"{_HERE}.prune", "prune"),
+    "import": (f"{_HERE}.importing", "import_verb"),
+    "build": (f"{_HERE}.importing", "build"),
+}
 
-@click.group(cls=Verbs)
+
+@click.group(cls=LazyVerbs, homes=VERBS)
 def db() -> None:
     """Browse what is stored.
 
@@ -25,8 +42,6 @@ def db() -> None:
 
 
 db.params.append(nocolor())
-for _verb in (ls, verify, export, rm, undo, hold, release, clean_verb, clean_pretend, prune):
-    db.add_command(_verb)
 
 
 def main() -> None:

@@ -6,25 +6,28 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from bkcore.archive.entries import Entries, Entry
+from bkcore.archive.entries import Entries, Entry, OriginalDetail
 from bkcore.archive.following import source_key
 from bkcore.archive.listing import changes
 from bkcore.archive.ranges import EVERYTHING, is_range, parse_range
 from bkcore.archive.selection import Group, groups_of, in_range, of_index, of_source
-from bkcore.archive.shelf import Shelf
 from bkcore.archive.trash import Trash
 from bkcore.cli.db.place import Place, find_place
 from bkcore.cli.frame import Frame
 from bkcore.cli.home import as_user
 from bkcore.cli.options import Verb, nocolor
 from bkcore.end.node import NodeId
-from bkcore.errors import Damaged, NothingMatched, UsageError
+from bkcore.errors import Damaged, NothingMatched, Refused, UsageError
 from bkcore.paths import Home, require_owner
+
+if TYPE_CHECKING:
+    from bkcore.archive.original.store import Scan
+    from bkcore.archive.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class Chosen:
     unreadable: Sequence[str]
 
     def name(self, group: Group) -> bytes:
-        """What a source is called here: its path, behind its client where there are several."""
-        return group.client.encode() + b":" + group.path if self.place.many else group.path
+        """See Place.name_of."""
+        return self.place.name_of(group.client, group.path)
 
     def versions(self) -> Iterator[tuple[Group, Entry]]:
         """One after the other, as they are listed."""
@@ -76,29 +79,34 @@ class Chosen:
     def measure(self, frame: Frame) -> None:
         """Tell a gauge how many bytes all of it is."""
         if frame.gauge is not None:
-            frame.gauge.expect(sum(entry.size for _, entry in self.versions()))
+            frame.gauge.expect(sum(size_of(entry) for _, entry in self.versions()))
 
     @contextlib.contextmanager
-    def shelves(self) -> Iterator[Callable[[Group], Shelf]]:
+    def shelves(self) -> Iterator[Callable[[Group], "Shelf"]]:
         """Gives each source's shelf; all are closed at the end."""
+        from bkcore.archive.shelf import Shelf
+
         with contextlib.ExitStack() as stack:
             opened: dict[str, Shelf] = {}
 
             def shelf(group: Group) -> Shelf:
                 if group.client not in opened:
-                    opened[group.client] = stack.enter_context(Shelf(self.place.clients[group.client]))
+                    opened[group.client] = stack.enter_context(Shelf(self.place.folder_of(group.client)))
                 return opened[group.client]
 
             yield shelf
 
 
-def choose(frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = False) -> Chosen:
+def choose(
+    frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = False, originals: bool = False
+) -> Chosen:
     """Find the place and the versions in it that are meant.
 
-    NothingMatched when there are none, unless may_be_empty and nothing was asked for; Damaged when what cannot be read
-    may be what is meant. UsageError.
+    originals: those that lie as the original system stored them can be meant too; else they only have their INDEX.
+    NothingMatched when there are none, unless may_be_empty and nothing was asked for; Refused for originals that were
+    named; Damaged when what cannot be read may be what is meant. UsageError.
     """
-    index, span = _index_and_range(wanted)
+    index, span = index_and_range(wanted)
     meant = parse_range(span, now, utc=frame.utc) if span else EVERYTHING
     place = find_place(frame, wanted.client)
     entries, unreadable = _read(place)
@@ -108,11 +116,45 @@ def choose(frame: Frame, wanted: Wanted, now: datetime, *, may_be_empty: bool = 
     if index:
         groups = of_index(groups, index, len(whole))
     groups = in_range(groups, meant)
+    if not originals:
+        groups = _ours(groups, named=bool(index))
+    require_meant(place, wanted, groups, unreadable, may_be_empty=may_be_empty)
+    return Chosen(place, groups, _changed(whole), unreadable)
+
+
+def _ours(groups: Sequence[Group], *, named: bool) -> list[Group]:
+    """Without those of the original system. named: somebody pointed at each of these. Refused."""
+    ours = [group for group in groups if not is_original(group)]
+    if len(ours) < len(groups) and (named or not ours):
+        raise Refused(
+            "that was stored by the original system, and is only listed, verified and given back",
+            hint="bkdb import takes it over; then everything works on it",
+        )
+    return ours
+
+
+def is_original(group: Group) -> bool:
+    """Whether a source's versions lie as the original system stored them."""
+    return any(isinstance(entry.detail, OriginalDetail) for entry in group.versions)
+
+
+def size_of(entry: Entry) -> int:
+    """The bytes that reading a version takes."""
+    if isinstance(entry.detail, OriginalDetail):
+        from bkcore.archive.original import store
+
+        return store.size_of(entry)
+    return entry.size
+
+
+def require_meant(
+    place: Place, wanted: Wanted, groups: Sequence[Group], unreadable: Sequence[str], *, may_be_empty: bool
+) -> None:
+    """See choose(). NothingMatched, Damaged."""
     if not groups and unreadable:
         raise Damaged(f"no version in {place.base} that can be read matches: {'; '.join(unreadable)}")
     if not groups and (wanted.narrows() or not may_be_empty):
         raise NothingMatched(f"no version in {place.base} matches", hint="bkdb ls shows what there is")
-    return Chosen(place, groups, _changed(whole), unreadable)
 
 
 def wanted(given: dict[str, Any]) -> Wanted:
@@ -135,8 +177,8 @@ class Selecting(Verb):
         ]
 
 
-def _index_and_range(wanted: Wanted) -> tuple[str, str]:
-    """INDEX may be left out: a first word that is a range is the range."""
+def index_and_range(wanted: Wanted) -> tuple[str, str]:
+    """INDEX may be left out: a first word that is a range is the range. UsageError for two of them."""
     if not is_range(wanted.index):
         return wanted.index, wanted.range
     if wanted.range:
@@ -154,7 +196,20 @@ def _read(place: Place) -> tuple[list[Entry], list[str]]:
         mine = (msgspec.structs.replace(each, client=client) for each in kept.all() if each.id not in removed)
         entries += [entry for entry in mine if entry.method in place.methods]
         unreadable += [f"{client}: {line}" for line in kept.damaged()]
+    for client, scanned in scans(place).items():
+        entries += scanned.entries
+        unreadable += [f"{client}: {line}" for line in scanned.faults]
     return entries, unreadable
+
+
+def scans(place: Place) -> "dict[str, Scan]":
+    """What the original system's folders here hold, by client."""
+    stores = place.original_stores()
+    if not stores:
+        return {}
+    from bkcore.archive.original.store import scan
+
+    return {client: scan(folder, client) for client, folder in stores.items()}
 
 
 def _of_nodes(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bkcore.archive.catalog import Version
 from bkcore.archive.entries import Entry
 from bkcore.archive.ranges import shown
 from bkcore.archive.selection import Group, moment
@@ -15,13 +16,13 @@ def titled(frame: Frame, chosen: Chosen, group: Group, entry: Entry) -> str:
     return f"[{group.index}] {safe(chosen.name(group))} {shown(moment(entry), utc=frame.utc):%Y-%m-%d %H:%M:%S}"
 
 
-def described(entry: Entry) -> dict[str, Any]:
+def described(entry: Entry | Version) -> dict[str, Any]:
     """Everything about it that is the same in every command."""
     return {
         "id": entry.id,
         "version": entry.version,
         "sequence": entry.sequence,
-        "at": moment(entry),
+        "at": entry.stored_at,
         "root": entry.root,
         "size": entry.size,
         "new_bytes": entry.new_bytes,

@@ -1,5 +1,6 @@
 """bkdb export: give versions back as files of their own."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,14 +9,14 @@ from typing import Any
 
 import click
 
-from bkcore.archive.entries import Entry
+from bkcore.archive.entries import Entry, OriginalDetail
 from bkcore.archive.placing import Conflict, Exported, Form, export_name, original_name
 from bkcore.archive.shelf import USUAL, Shelf
-from bkcore.cli.db.chosen import Chosen, Selecting, choose, wanted
+from bkcore.cli.db.chosen import Chosen, Selecting, choose, size_of, wanted
 from bkcore.cli.db.described import described, titled
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.progress import progress
-from bkcore.errors import AlreadyThere, BkError, Damaged, Missing, NoSpace, Partial, Refused, UsageError
+from bkcore.errors import AlreadyThere, BkError, Damaged, Missing, NoSpace, NothingMatched, Partial, Refused, UsageError
 from bkcore.flow import Never
 from bkcore.safe import safe
 
@@ -33,9 +34,12 @@ class _Order:
     conflict: Conflict
     reread: bool
     original: bool
+    paths: tuple[bytes, ...]
 
     def form_of(self, entry: Entry) -> Form:
-        return self.form or USUAL[entry.method]
+        if isinstance(entry.detail, OriginalDetail):
+            return self.form or Form.ORIGINAL
+        return self.form or (Form.FILES if self.paths else USUAL[entry.method])
 
     def name_of(self, entry: Entry) -> str:
         return original_name(entry) if self.original else export_name(entry, self.form_of(entry))
@@ -53,6 +57,7 @@ class _Given:
     examples=[
         'bkdb export /tmp/given-back 0 "=2026-11-23 03:25:11"',
         "bkdb export . --client web1 --source shop --as files --verify",
+        "bkdb export . --source home --path etc/fstab --path etc/ssh",
     ],
 )
 @click.argument("dest", metavar="DEST")
@@ -65,6 +70,7 @@ class _Given:
 @click.option("--conflict", type=click.Choice(["skip", "rename", "overwrite"]), help="What to do when a name is taken.")
 @click.option("--verify", is_flag=True, help="Read what was written again, and compare.")
 @click.option("--names", type=click.Choice(["new", "original"]), default="new", help="The original's names of entries.")
+@click.option("--path", "paths", multiple=True, metavar="PATH", help="Only what lies at or below that; repeatable.")
 def export(frame: Frame, dest: str, **how: Any) -> Result:
     """Give versions back into the folder DEST.
 
@@ -72,7 +78,7 @@ def export(frame: Frame, dest: str, **how: Any) -> Result:
     git can clone. Everything is checked on the way, and what cannot be given back whole is not given back.
     """
     order = _order(dest, how)
-    chosen = choose(frame, wanted(how), datetime.now(UTC))
+    chosen = choose(frame, wanted(how), datetime.now(UTC), originals=True)
     _check_dest(order.dest, chosen)
     if frame.dry_run:
         return _plan(frame, chosen, order)
@@ -98,6 +104,7 @@ def _order(dest: str, how: dict[str, Any]) -> _Order:
         conflict=Conflict(how["conflict"] or Conflict.REFUSE),
         reread=how["verify"],
         original=how["names"] == "original",
+        paths=tuple(os.fsencode(path.strip("/")) for path in how["paths"]),
     )
 
 
@@ -106,7 +113,7 @@ def _check_dest(dest: Path, chosen: Chosen) -> None:
     if not dest.is_dir():
         raise UsageError(f"{dest} is not a folder", hint="make it first, or name another one")
     inside = dest.resolve()
-    for folder in chosen.place.clients.values():
+    for folder in [*chosen.place.clients.values(), *chosen.place.originals.values()]:
         if inside.is_relative_to(folder.resolve()):
             raise UsageError(f"{dest} lies inside the store", hint="name a folder outside of it")
 
@@ -129,7 +136,7 @@ def _give_all(frame: Frame, chosen: Chosen, order: _Order) -> tuple[list[_Given]
         for group, entry in chosen.versions():
             try:
                 given.append(_give(frame, titled(frame, chosen, group, entry), shelf(group), entry, order))
-            except (Damaged, Missing, AlreadyThere, NoSpace, UsageError) as error:
+            except (Damaged, Missing, AlreadyThere, NoSpace, NothingMatched, UsageError) as error:
                 errors.append(type(error)(f"{entry.version}: {error.text}", hint=error.hint, code=error.code))
                 if isinstance(error, NoSpace):
                     break
@@ -138,12 +145,19 @@ def _give_all(frame: Frame, chosen: Chosen, order: _Order) -> tuple[list[_Given]
 
 def _give(frame: Frame, title: str, shelf: Shelf, entry: Entry, order: _Order) -> _Given:
     form = order.form_of(entry)
-    with progress(frame, title, entry.size) as tell:
+    with progress(frame, title, size_of(entry)) as tell:
         at = shelf.export(
-            entry, order.dest, form, tell=tell, stop=Never(), conflict=order.conflict, name=order.name_of(entry)
+            entry,
+            order.dest,
+            form,
+            tell=tell,
+            stop=Never(),
+            conflict=order.conflict,
+            name=order.name_of(entry),
+            paths=order.paths,
         )
         if order.reread and not at.skipped:
-            shelf.reread(entry, at.path, form, stop=Never())
+            shelf.reread(entry, at.path, form, stop=Never(), paths=order.paths)
     return _Given(entry, form, at)
 
 

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 import click
 
 from bkcore import journal
+from bkcore.archive.guard import GUARDED, Guards
 from bkcore.archive.holds import Hold, Holds, is_held
 from bkcore.cli.db.described import described, titled
 from bkcore.cli.db.noting import note
 from bkcore.cli.db.reference import Named, named
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.options import Verb
-from bkcore.errors import UsageError
+from bkcore.errors import Refused, UsageError
 from bkcore.safe import safe
 from bkcore.tick.pausing import moment
 
@@ -43,6 +44,9 @@ def release(frame: Frame, ref: str) -> Result:
     """Let the version REF go by the same rules as all others again."""
     now = datetime.now(UTC).replace(microsecond=0)
     found = named(frame, ref)
+    if Guards(found.folder).keeps([found.entry], frozenset()):
+        accept = f"bkcore accept {found.group.client}:{safe(found.group.source)}"
+        raise Refused(f"{found.entry.version} is {GUARDED}", hint=f"{accept} ends that")
     if not is_held(found.entry, Holds(found.folder).all(), now):
         title = titled(frame, found.chosen, found.group, found.entry)
         return Result(data=described(found.entry), lines=[f"{title}: is not held"])

@@ -3,16 +3,17 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
 
-from bkcore.archive.entries import Entry
-from bkcore.archive.holds import Holds, is_held
-from bkcore.archive.listing import Dated, Listed, Listing, picture
-from bkcore.archive.selection import Group, moment
-from bkcore.cli.db.chosen import Chosen, Selecting, choose, wanted
+from bkcore.archive.listing import Listed, Listing, Mark, picture
+from bkcore.archive.selection import Group
+from bkcore.cli.db.chosen import Selecting, Wanted, wanted
 from bkcore.cli.db.described import described
+from bkcore.cli.db.marking import Marking
+from bkcore.cli.db.sources import Sources, choose_sources
 from bkcore.cli.frame import Frame, Result
 from bkcore.request import path_fields
 
@@ -26,42 +27,29 @@ def ls(frame: Frame, **given: Any) -> Result:
     A date is bold where the content changed since the version before, faint where it did not, red where the version is
     known to be damaged. Times are this machine's; --utc shows UTC.
     """
-    chosen = choose(frame, wanted(given), datetime.now(UTC), may_be_empty=True)
-    for line in chosen.unreadable:
-        frame.warn(line)
-    damaged = _damaged(chosen)
-    held = _held(chosen)
-    lines = picture(_listing(chosen, damaged, held), color=frame.color, utc=frame.utc)
-    return Result(data=_data(chosen, damaged, held) if frame.json else None, lines=lines)
+    words = wanted(given)
+    if frame.json:
+        with choose_sources(frame, words, datetime.now(UTC)) as sources:
+            return Result(data=_data(frame, sources))
+    return Result(lines=_lines(frame, words))
 
 
-def _damaged(chosen: Chosen) -> frozenset[str]:
-    ours = chosen.is_ours()
-    with chosen.shelves() as shelf:
-        found = [shelf(group).suspects(group.versions, ours=ours) for group in chosen.groups]
-    return frozenset().union(*found)
+def _lines(frame: Frame, words: Wanted) -> Iterator[str]:
+    """Drawn source by source while the catalogs are open."""
+    with choose_sources(frame, words, datetime.now(UTC)) as sources:
+        marking = _marking(frame, sources)
+        name_of = sources.place.name_of
+        listed = [
+            Listed(group.index, name_of(group.client, group.path), partial(marking.rows, group))
+            for group in sources.groups
+        ]
+        yield from picture(Listing(os.fsencode(sources.place.base), listed), color=frame.color, utc=frame.utc)
 
 
-def _held(chosen: Chosen) -> frozenset[str]:
-    said = {client: Holds(folder).all() for client, folder in chosen.place.clients.items()}
-    now = datetime.now(UTC)
-    return frozenset(entry.id for group, entry in chosen.versions() if is_held(entry, said[group.client], now))
-
-
-def _listing(chosen: Chosen, damaged: frozenset[str], held: frozenset[str]) -> Listing:
-    def dated(entry: Entry) -> Dated:
-        marks = {"partial": entry.partial > 0, "damaged": entry.id in damaged, "held": entry.id in held}
-        return Dated(moment(entry), entry.id in chosen.changed, **marks)
-
-    sources = [
-        Listed(group.index, chosen.name(group), [dated(entry) for entry in group.versions]) for group in chosen.groups
-    ]
-    return Listing(os.fsencode(chosen.place.base), sources)
-
-
-def _data(chosen: Chosen, damaged: frozenset[str], held: frozenset[str]) -> dict[str, Any]:
+def _data(frame: Frame, sources: Sources) -> dict[str, Any]:
+    marking = _marking(frame, sources)
     return {
-        "base": chosen.place.base,
+        "base": sources.place.base,
         "sources": [
             {
                 "index": group.index,
@@ -70,14 +58,21 @@ def _data(chosen: Chosen, damaged: frozenset[str], held: frozenset[str]) -> dict
                 "module": group.module,
                 "method": group.method,
                 **path_fields(group.path),
-                "versions": list(_versions(chosen, group, damaged, held)),
+                "versions": list(_versions(sources, marking, group)),
             }
-            for group in chosen.groups
+            for group in sources.groups
         ],
     }
 
 
-def _versions(chosen: Chosen, group: Group, damaged: frozenset[str], held: frozenset[str]) -> Iterator[dict[str, Any]]:
-    for entry in group.versions:
-        marks = {"changed": entry.id in chosen.changed, "damaged": entry.id in damaged, "held": entry.id in held}
-        yield {**described(entry), **marks}
+def _versions(sources: Sources, marking: Marking, group: Group) -> Iterator[dict[str, Any]]:
+    marks = [mark for _, mark, _ in marking.rows(group)]
+    for version, mark in zip(sources.versions(group), marks, strict=True):
+        said = {"changed": Mark.CHANGED, "damaged": Mark.DAMAGED, "held": Mark.HELD}
+        yield {**described(version), **{name: bool(mark & each) for name, each in said.items()}}
+
+
+def _marking(frame: Frame, sources: Sources) -> Marking:
+    for line in sources.unreadable:
+        frame.warn(line)
+    return Marking(sources, datetime.now(UTC))

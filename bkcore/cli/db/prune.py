@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bkcore import journal
-from bkcore.archive.pruning import Line, Plan, carry_out, plan
+from bkcore.archive.pruning import Line, Plan, carry_out, plan, would_free
 from bkcore.archive.ranges import shown
 from bkcore.archive.selection import moment
 from bkcore.cli.db.described import described
@@ -17,15 +17,16 @@ from bkcore.cli.db.place import find_place
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import own_home
 from bkcore.cli.options import Verb
-from bkcore.config import load_server
+from bkcore.config.load import load_server
 from bkcore.errors import Refused, UsageError
 from bkcore.paths import ServerHome
 from bkcore.safe import safe
 
 
 @click.command(cls=Verb, examples=["bkdb prune", "bkdb prune --apply plan-3f2a9c0d1e4b"])
+@click.option("--client", default="", metavar="CLIENT", help="Plan for this client alone.")
 @click.option("--apply", "wanted", default="", metavar="PLAN", help="Carry this plan out, if it is still the same.")
-def prune(frame: Frame, wanted: str) -> Result:
+def prune(frame: Frame, client: str, wanted: str) -> Result:
     """Plan what the [retention] rules of the server's bk.toml remove, and say of every version why it stays or goes.
 
     Nothing is removed before the plan is applied, and what is removed then can be brought back for 14 days.
@@ -35,12 +36,14 @@ def prune(frame: Frame, wanted: str) -> Result:
         raise UsageError(
             f"{home.root} is a client's home, and prune is for a server's", hint="name one with --home DIR"
         )
-    clients = find_place(frame, "").clients
+    clients = find_place(frame, client).clients
     now = datetime.now(UTC).astimezone(UTC if frame.utc else None)
     rules = load_server(home.config).retention
     found = plan(clients, rules, now)
     if not wanted:
-        return Result(data=_data(found), lines=_lines(frame, found, ruled=bool(rules)))
+        later = would_free(clients, found)
+        data = {**_data(found), "frees_now": 0, "frees_later": later}
+        return Result(data=data, lines=_lines(frame, found, later, _again(client), ruled=bool(rules)))
     if found.name != wanted:
         text = f"{wanted} is not what the rules say any more: the store, the rules or the day changed since"
         raise Refused(text, hint="bkdb prune makes a new plan", code="plan-stale")
@@ -64,7 +67,12 @@ def _apply(frame: Frame, home: ServerHome, clients: dict[str, Path], found: Plan
     return Result(data={**_data(found), "removed": gone}, lines=[f"{gone} versions removed"], changed=gone > 0)
 
 
-def _lines(frame: Frame, found: Plan, *, ruled: bool) -> Iterator[str]:
+def _again(client: str) -> str:
+    """What of the command line has to be said once more."""
+    return f" --client {client}" if client else ""
+
+
+def _lines(frame: Frame, found: Plan, later: int, again: str, *, ruled: bool) -> Iterator[str]:
     for line in found.lines:
         when = f"{shown(moment(line.entry), utc=frame.utc):%Y-%m-%d %H:%M:%S}"
         name = f"{line.client}:{safe(line.entry.source)}"
@@ -75,7 +83,8 @@ def _lines(frame: Frame, found: Plan, *, ruled: bool) -> Iterator[str]:
     if not ruled:
         yield "bk.toml has no [retention], so nothing is ever removed"
     elif count:
-        yield f"{count} versions would go: bkdb prune --apply {found.name}"
+        yield f"frees 0 bytes now, about {later} when the trash is emptied"
+        yield f"{count} versions would go: bkdb prune{again} --apply {found.name}"
     else:
         yield "nothing would go"
 

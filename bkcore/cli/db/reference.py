@@ -1,5 +1,9 @@
-"""REF, one version in a word: `[CLIENT:]SOURCE[@WHEN]`; WHEN a date, `latest`, `~1` (one before) or a sequence."""
+"""REF, one version in a word: `[CLIENT:]SOURCE[@WHEN]`; WHEN a date, `latest`, `~1` (one before) or a sequence.
 
+`REF//PATH` is one thing inside of it.
+"""
+
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +45,17 @@ def named(frame: Frame, ref: str) -> Named:
     group = chosen.groups[0]
     versions = sorted(group.versions, key=lambda entry: (entry.sequence, entry.id))
     return Named(chosen, group, _at(versions, when, ref, utc=frame.utc))
+
+
+def inner(ref: str) -> tuple[str, bytes]:
+    """REF//PATH in its two parts. UsageError without a path."""
+    before, slashes, path = ref.partition("//")
+    path = path.strip("/")
+    if not slashes or not path:
+        raise UsageError(
+            f'"{ref}" names nothing inside of a version', hint="REF//PATH, as in web1:home@latest//etc/fstab"
+        )
+    return before, os.fsencode(path)
 
 
 def parse(ref: str) -> tuple[str, str, str]:

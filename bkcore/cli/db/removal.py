@@ -8,6 +8,8 @@ import click
 
 from bkcore import journal
 from bkcore.archive.entries import Entry
+from bkcore.archive.guard import GUARDED
+from bkcore.archive.guarded import HELD
 from bkcore.archive.removal import Removed, guards, remove, split
 from bkcore.archive.trash import GRACE, Tombstone, Trash
 from bkcore.cli.db.chosen import Chosen, Selecting, choose, wanted
@@ -114,7 +116,7 @@ def _result(frame: Frame, plans: dict[str, Removed]) -> Result:
 
 
 def _hint(why: str) -> str:
-    return "bkdb release lets it go" if why == "held" else ""
+    return {HELD: "bkdb release lets it go", GUARDED: "bkcore accept SOURCE ends that"}.get(why, "")
 
 
 def _last(place: Place, count: int) -> Iterator[tuple[str, Tombstone]]:

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bkcore.archive import refs
-from bkcore.archive.entries import Entry, SnapshotDetail
-from bkcore.archive.listed import read_list
-from bkcore.archive.opened import open_archive
+from bkcore.archive.entries import Entry
+from bkcore.archive.inside import Inside, Thing
 from bkcore.archive.vault import Vault
 from bkcore.end.rows import NodeKind
 from bkcore.errors import NothingMatched, Refused
@@ -101,26 +99,20 @@ class Opened:
 
 
 def _things(folder: Path, entry: Entry) -> Iterator[tuple[bytes, Inner]]:
-    match entry.method:
-        case Method.SFTP:
-            yield from _members(folder / Method.SFTP, entry)
-        case Method.RSYNC:
-            assert isinstance(entry.detail, SnapshotDetail)
-            for line in read_list(folder / Method.RSYNC, entry.detail.list):
-                kind = _KINDS[line.kind]
-                yield line.raw_path, Inner(b"", kind, line.size, line.mode, line.mtime_ns, line.raw_link)
-        case Method.GIT:
-            for ref in refs.read_list(folder / Method.GIT, entry.root):
-                yield ref.name.removeprefix(b"refs/"), Inner(b"", NodeKind.REF, oid=ref.oid)
-
-
-def _members(folder: Path, entry: Entry) -> Iterator[tuple[bytes, Inner]]:
+    if entry.method is not Method.SFTP:
+        yield from map(_inner, Inside(folder, entry, None).things())
+        return
     if folder.stat().st_uid != os.geteuid():
         raise Refused(
             "what is inside of an archive can be seen by the owner of the store only",
             hint="look at it as that user: opening it keeps an index up to date",
         )
-    with Vault.open(folder) as vault:
-        for member in open_archive(vault, entry).members():
-            kind = _KINDS[member.kind]
-            yield member.path, Inner(b"", kind, member.size, member.mode, member.mtime_ns, member.link)
+    with Vault.open(folder / Method.SFTP) as vault:
+        yield from map(_inner, Inside(folder, entry, vault).things())
+
+
+def _inner(thing: Thing) -> tuple[bytes, Inner]:
+    if thing.kind is None:
+        return thing.path.removeprefix(b"refs/"), Inner(b"", NodeKind.REF, oid=thing.content)
+    kind = _KINDS[thing.kind]
+    return thing.path, Inner(b"", kind, thing.size, thing.mode, thing.mtime_ns, thing.link)

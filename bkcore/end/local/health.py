@@ -20,7 +20,8 @@ class Facts:
     newest whole one was stored. partial: unread things of the newest. verified_ok: what was found when the newest was
     read again. letter, code, text, next_try: of the request on its way, or of the one that failed last. source_error:
     what the client said went wrong before it could send. away: since when the other end does not answer. paused: who
-    wants it to be left alone, until when and why, "" for nobody.
+    wants it to be left alone, until when and why, "" for nobody. guard: how much it changed at once, "" for as usual or
+    accepted.
     """
 
     unknown: str = ""
@@ -36,6 +37,7 @@ class Facts:
     source_error: str = ""
     away: datetime | None = None
     paused: str = ""
+    guard: str = ""
 
 
 def judge(facts: Facts, now: datetime) -> tuple[Health, tuple[str, ...]]:
@@ -47,6 +49,8 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, tuple[str, ...]]:
 def _reasons(facts: Facts, now: datetime) -> Iterator[tuple[Health, str]]:
     if facts.verified_ok is False:
         yield Health.DAMAGED, "its newest version was found damaged"
+    if facts.guard:
+        yield Health.FAILED, f"it changed too much at once: {facts.guard}; bkcore accept ends that"
     if facts.unknown:
         yield Health.UNKNOWN, facts.unknown
     yield from _versions(facts, now)

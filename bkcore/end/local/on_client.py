@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bkcore.config import ClientConfig, Schedule
+from bkcore.config.client import ClientConfig, Schedule
 from bkcore.end.local.health import Facts, judge
 from bkcore.end.local.requests import Body, Requests
 from bkcore.end.local.sources import latest

@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bkcore.archive.catalog import moment
+from bkcore.archive.guard import Guards
 from bkcore.controlline import told
 from bkcore.controlline.told import Told
 from bkcore.end.local.health import Facts, judge
+from bkcore.end.local.proved import Proved
 from bkcore.end.local.requests import Body, Requests
 from bkcore.end.local.sources import latest
 from bkcore.end.local.stock import Stock, Stored
@@ -35,6 +37,8 @@ class _Known:
     heard: datetime | None
     away: datetime | None
     pause: Pause | None
+    guard: str
+    proved: int
 
 
 class ServerSources:
@@ -44,6 +48,7 @@ class ServerSources:
         self._home = home
         self._requests = requests
         self._stock = stock
+        self._proved = Proved(home)
         self._lock = threading.Lock()
 
     def rows(self, now: datetime, silence: timedelta) -> list[SourceRow]:
@@ -72,6 +77,8 @@ class ServerSources:
             if other is None or each.last[0].sequence > other.last[0].sequence:
                 stored[each.source.label] = each
         unknown = _unknown(said, heard, now, silence)
+        guards = Guards(self._home.client_data(client))
+        proved = self._proved.levels(client)
         labels = {*(said or ()), *stored, *(label for peer, label in open_ if peer == client)}
         return [
             _row(
@@ -85,6 +92,8 @@ class ServerSources:
                     heard=heard,
                     away=tries.since,
                     pause=paused.on(client, label),
+                    proved=proved.get(label, 0),
+                    guard=guards.text_on(stored[label].source.key) if label in stored else "",
                 ),
                 now,
             )
@@ -118,6 +127,7 @@ def _row(client: str, label: str, known: _Known, now: datetime) -> SourceRow:
         last_verified=moment(newest.verified) if newest and newest.verified else None,
         verified_ok=facts.verified_ok,
         copies=1 if stored else 0,
+        proved=known.proved,
         versions=facts.versions,
         size=newest.size if newest else 0,
         trend=tuple(each.size for each in reversed(stored.last)) if stored else (),
@@ -147,6 +157,7 @@ def _facts(known: _Known) -> Facts:
         source_error=known.said.error if known.said else "",
         away=known.away,
         paused=known.pause.text if known.pause else known.said.paused if known.said else "",
+        guard=known.guard,
     )
 
 

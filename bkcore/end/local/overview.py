@@ -4,7 +4,8 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bkcore.config import ServerConfig, load_client, load_server
+from bkcore.config.load import load_client, load_server
+from bkcore.config.server import ServerConfig
 from bkcore.end.local.on_client import ClientSources
 from bkcore.end.local.on_server import ServerSources
 from bkcore.end.local.requests import Requests

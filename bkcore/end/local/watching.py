@@ -45,7 +45,8 @@ def _stored(home: ServerHome) -> dict[Path, frozenset[Topic]]:
     about = frozenset({Topic.NODES, Topic.SOURCES})
     found = {home.data: about}
     for client in _below(home.data):
-        found |= {client / method / part: about for method in Method for part in ("entries", "verified")}
+        found |= {client / method / part: about for method in Method for part in ("entries", "verified", "proofs")}
+        found |= {client / part: about for part in ("trash", "guards")}
     return found
 
 

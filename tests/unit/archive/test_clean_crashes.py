@@ -1,11 +1,10 @@
 """Power is lost at every durable step of removing and cleaning: nothing else is touched, and the next run ends it."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from fakes.power import Disk, Image, Loss, digest, watched
+from fakes.power import Disk, images
 from fakes.streams import NOW, file, noise, request_id, store
 
 from bkcore.archive.clean import clean
@@ -29,21 +28,6 @@ def data(tmp_path: Path) -> Path:
             known = {place.frame.id for pack, _ in vault.packs() for place in vault.good_places(pack)}
         Entries(data).create(store(data, number, [file(b"a", content)], known))
     return data
-
-
-def images(disk: Disk, act: Callable[[], object]) -> list[Image]:
-    """What could be found after a loss of power at any step of act, each once."""
-    found: dict[bytes, Image] = {}
-
-    def look(_step: str, _path: Path) -> None:
-        for loss in Loss:
-            image = disk.image(loss)
-            found.setdefault(digest(image), image)
-
-    disk.settle()
-    with watched([disk], look):
-        act()
-    return list(found.values())
 
 
 def sound(data: Path) -> None:

@@ -98,8 +98,9 @@ def test_damaged_entries_are_named_and_the_rest_works(tmp_path: Path) -> None:
     (folder / request_id(4)).symlink_to(folder / request_id(1))
     assert [each.sequence for each in entries.all()] == [1, 3]
     damaged = entries.damaged()
-    assert len(damaged) == 2
+    assert len(damaged) == 3
     assert any(request_id(2) in told for told in damaged)
+    assert f"the entry {request_id(4)} is no file" in damaged
     with pytest.raises(Damaged):
         entries.get(request_id(2))
 

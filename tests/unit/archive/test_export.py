@@ -28,6 +28,7 @@ from fakes.streams import (
 )
 
 from bkcore import durable
+from bkcore.archive import reader
 from bkcore.archive.entries import Entry
 from bkcore.archive.export import export_archive
 from bkcore.archive.ingest import ArchiveIntake
@@ -47,6 +48,7 @@ MEMBERS = [
     file(b"empty"),
 ]
 NAME = "web1_shop_20261123T032511Z"
+FORMS = [form for form in Form if form is not Form.ORIGINAL]
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_what_lies_beside_it_says_what_it_is(tmp_path: Path, entry: Entry, dest:
     assert (told["stored-at"], told["archive"]["root"], told["archive"]["size"]) == (NOW, entry.root, entry.size)
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_name_that_is_taken_is_refused(tmp_path: Path, entry: Entry, dest: Path, form: Form) -> None:
     first = export(tmp_path, entry, dest, form)
     with pytest.raises(AlreadyThere):
@@ -130,7 +132,7 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path, entry: Entry, dest: Pat
     assert renamed == [f"{NAME}-1{ending}", f"{NAME}-2{ending}"]
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", FORMS)
 def test_overwriting_puts_the_new_one_in_its_place(tmp_path: Path, entry: Entry, dest: Path, form: Form) -> None:
     good = export(tmp_path, entry, dest, form).path
     before = good.read_bytes() if good.is_file() else tree(good)
@@ -142,7 +144,7 @@ def test_overwriting_puts_the_new_one_in_its_place(tmp_path: Path, entry: Entry,
     assert (good.read_bytes() if good.is_file() else tree(good)) == before
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_link_on_the_name_is_never_followed(tmp_path: Path, entry: Entry, dest: Path, form: Form) -> None:
     precious = tmp_path / "precious"
     precious.write_bytes(b"precious")
@@ -159,7 +161,7 @@ def test_a_link_on_the_name_is_never_followed(tmp_path: Path, entry: Entry, dest
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_damaged_archive_is_not_exported_and_its_frame_leaves_the_index(
     tmp_path: Path, entry: Entry, dest: Path, form: Form
 ) -> None:
@@ -174,7 +176,7 @@ def test_a_damaged_archive_is_not_exported_and_its_frame_leaves_the_index(
     assert list((tmp_path / "sftp" / "damaged").iterdir())
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_bad_copy_does_not_hinder_when_there_is_a_good_one(
     tmp_path: Path, entry: Entry, dest: Path, form: Form
 ) -> None:
@@ -187,8 +189,12 @@ def test_a_bad_copy_does_not_hinder_when_there_is_a_good_one(
         subprocess.run(["zstd", "-tq", path], check=True)
 
 
-@pytest.mark.parametrize("form", Form)
-def test_a_stopped_export_leaves_nothing(tmp_path: Path, entry: Entry, dest: Path, form: Form) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_stopped_export_leaves_nothing(
+    tmp_path: Path, entry: Entry, dest: Path, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_JOB", 4096)  # so that there is more than one portion
+
     class Stop:
         left = 5
 
@@ -201,7 +207,7 @@ def test_a_stopped_export_leaves_nothing(tmp_path: Path, entry: Entry, dest: Pat
     assert os.listdir(dest) == []
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_full_disk_is_said_and_leaves_nothing(
     tmp_path: Path, entry: Entry, dest: Path, form: Form, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +221,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     assert os.listdir(dest) == []
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", FORMS)
 def test_it_is_durable_before_it_is_seen(
     tmp_path: Path, entry: Entry, dest: Path, form: Form, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +241,7 @@ def test_it_is_durable_before_it_is_seen(
         assert steps == ["_sync", "_rename", "_sync", "_rename", "_sync"]
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", FORMS)
 def test_what_is_not_the_claimed_stream_is_not_exported(tmp_path: Path, dest: Path, form: Form) -> None:
     prepared = prepare(tmp_path / "out", MEMBERS)
     path = tmp_path / "out" / "manifest"

@@ -19,6 +19,7 @@ from bkcore.archive.frames import (
     Params,
     StreamHash,
     bound,
+    checksum,
     frame_id,
     packed_length,
 )
@@ -97,6 +98,7 @@ def test_every_flipped_bit_is_found() -> None:
         wrong[at] ^= 1 << bit
         with pytest.raises(Damaged):
             decoder.check(bytes(wrong), frame)
+        assert not decoder.are_good([memoryview(wrong)], [frame])
 
 
 @settings(max_examples=300, deadline=None)
@@ -145,6 +147,16 @@ def test_what_is_not_exactly_one_frame_of_its_length_is_refused(what: str) -> No
         Decoder().decode(data, length)
 
 
+@pytest.mark.parametrize("what", refused())
+def test_one_bad_frame_among_good_ones_is_noticed(what: str) -> None:
+    good, good_data = packed(b"good" * 100)
+    data, length = refused()[what]
+    plain = b"abcd" * 2000 if length == 8000 else bytes(length)
+    bad = Packed(frame_id(plain), len(data), length, checksum(data))
+    assert Decoder().are_good([memoryview(good_data)] * 2, [good, good])
+    assert not Decoder().are_good([memoryview(good_data), memoryview(data)], [good, bad])
+
+
 def test_a_bomb_is_refused_before_it_is_decompressed(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zstandard.ZstdCompressor().compress(bytes(50_000_000))
     assert len(bomb) < 10_000
@@ -157,6 +169,7 @@ def test_a_bomb_is_refused_before_it_is_decompressed(monkeypatch: pytest.MonkeyP
     decoder._zstd = Fuse()  # type: ignore[assignment]
     with pytest.raises(Damaged):
         decoder.decode(bomb, 1000)
+    assert not decoder.are_good([memoryview(bomb)], [Packed(b"?" * 32, len(bomb), 1000, checksum(bomb))])
 
 
 def test_a_frame_longer_than_any_may_be_is_not_salvaged() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -171,6 +171,23 @@ def test_a_bomb_under_a_small_length_is_refused(liar: Liar, tmp_path: Path) -> N
     packs = liar.pack_of([(frame, bomb), *liar.packed(liar.plains.values())])
     with pytest.raises(Damaged, match="header"):
         liar.deliver(tmp_path / "sftp", packs=packs)
+
+
+def test_much_that_was_packed_into_little_is_never_in_memory_together(
+    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[int] = []
+    unpack = Decoder.unpack
+
+    def watched(decoder: Decoder, frames: Sequence[memoryview], lengths: Sequence[int]) -> list[memoryview] | None:
+        at_once.append(sum(lengths))
+        return unpack(decoder, frames, lengths)
+
+    monkeypatch.setattr(Decoder, "unpack", watched)
+    zeros = [b"%d" % number + bytes(1 << 20) for number in range(20)]
+    liar.deliver(tmp_path / "sftp", packs=liar.pack_of(liar.packed([*liar.plains.values(), *zeros])))
+    assert sum(at_once) > 20 << 20
+    assert max(at_once) < 4 << 20
 
 
 def test_another_pack_of_the_same_size_is_refused(liar: Liar, tmp_path: Path) -> None:

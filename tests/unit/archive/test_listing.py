@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkcore.archive.listing import Dated, Listed, Listing, changes, columns, picture
+from bkcore.archive.following import microseconds
+from bkcore.archive.listing import Listed, Listing, Mark, changes, columns, picture
 
 FIRST = datetime(2013, 9, 5, 1, 35, 30, tzinfo=UTC)
 
@@ -15,18 +16,29 @@ def drawn(listing: Listing, *, color: bool = False) -> str:
     return "\n".join(picture(listing, color=color, utc=True))
 
 
-def versions(count: int) -> list[Dated]:
+Version = tuple[int, int, str]
+
+
+def version(at: datetime = FIRST, mark: Mark = Mark.CHANGED) -> Version:
+    return microseconds(at), mark, "id"
+
+
+def listed(index: int, name: bytes, *versions: Version) -> Listed:
+    return Listed(index, name, lambda: versions)
+
+
+def versions(count: int) -> list[Version]:
     """That many, a day apart, newest first."""
-    return [Dated(FIRST + timedelta(days=number), changed=True) for number in reversed(range(count))]
+    return [version(FIRST + timedelta(days=number)) for number in reversed(range(count))]
 
 
 def test_the_picture_is_that_of_the_manual() -> None:
     listing = Listing(
         base=b"/home/services/backup/data/backupclient_URL/sftp",
         sources=(
-            Listed(0, b"/home/services/trac", (Dated(FIRST, changed=True),)),
-            Listed(1, b"/home/services/wiki", (Dated(FIRST.replace(minute=48, second=41), changed=True),)),
-            Listed(2, b"/home/services/wordpress", (Dated(FIRST.replace(minute=48, second=43), changed=True),)),
+            listed(0, b"/home/services/trac", version()),
+            listed(1, b"/home/services/wiki", version(FIRST.replace(minute=48, second=41))),
+            listed(2, b"/home/services/wordpress", version(FIRST.replace(minute=48, second=43))),
         ),
     )
     assert drawn(listing) == (
@@ -46,7 +58,7 @@ def test_the_picture_is_that_of_the_manual() -> None:
 
 
 def test_dates_stand_in_three_columns_and_are_read_down_each() -> None:
-    text = drawn(Listing(b"/b", (Listed(0, b"/x", versions(7)),)))
+    text = drawn(Listing(b"/b", (listed(0, b"/x", *versions(7)),)))
     assert text.split("\n")[3:] == [
         "    2013-09-11 01:35:30 [0]    2013-09-08 01:35:30 [0]    2013-09-05 01:35:30 [0]",
         "    2013-09-10 01:35:30 [0]    2013-09-07 01:35:30 [0]",
@@ -56,36 +68,36 @@ def test_dates_stand_in_three_columns_and_are_read_down_each() -> None:
 
 @given(st.integers(0, 50))
 def test_columns_hold_everything_once_and_in_order(count: int) -> None:
-    lines = list(columns(count))
+    lines = list(columns(list(map(str, range(count)))))
     assert all(len(line) <= 3 for line in lines)
     read_down = [line[column] for column in range(3) for line in lines if column < len(line)]
-    assert read_down == list(range(count))
+    assert read_down == list(map(str, range(count)))
 
 
 def test_marks_keep_the_columns_straight() -> None:
-    marked = [Dated(FIRST, changed=True, partial=True), *versions(2)]
-    line = drawn(Listing(b"/b", (Listed(0, b"/x", marked),))).split("\n")[3]
+    marked = [version(mark=Mark.CHANGED | Mark.PARTIAL), *versions(2)]
+    line = drawn(Listing(b"/b", (listed(0, b"/x", *marked),))).split("\n")[3]
     assert line == "    2013-09-05 01:35:30 [0] partial    2013-09-06 01:35:30 [0]            2013-09-05 01:35:30 [0]"
 
 
 @pytest.mark.parametrize(
-    ("version", "start"),
+    ("mark", "start"),
     [
-        (Dated(FIRST, changed=True), "\x1b[1m"),
-        (Dated(FIRST, changed=False), "\x1b[2m"),
-        (Dated(FIRST, changed=True, damaged=True), "\x1b[31m"),
+        (Mark.CHANGED, "\x1b[1m"),
+        (Mark(0), "\x1b[2m"),
+        (Mark.CHANGED | Mark.DAMAGED, "\x1b[31m"),
     ],
 )
-def test_what_changed_is_bold_what_did_not_is_faint_and_what_is_damaged_is_red(version: Dated, start: str) -> None:
-    listing = Listing(b"/b", (Listed(0, b"/x", (version,)),))
-    word = " damaged" if version.damaged else ""
+def test_what_changed_is_bold_what_did_not_is_faint_and_what_is_damaged_is_red(mark: Mark, start: str) -> None:
+    listing = Listing(b"/b", (listed(0, b"/x", version(mark=mark)),))
+    word = " damaged" if mark & Mark.DAMAGED else ""
     assert f"    {start}2013-09-05 01:35:30 [0]{word}\x1b[0m" in drawn(listing, color=True)
     assert "\x1b" not in drawn(listing)
 
 
 def test_colours_do_not_move_the_columns() -> None:
-    marked = [Dated(FIRST, changed=False, partial=True), *versions(6)]
-    listing = Listing(b"/b", (Listed(0, b"/x", marked),))
+    marked = [version(mark=Mark.PARTIAL), *versions(6)]
+    listing = Listing(b"/b", (listed(0, b"/x", *marked),))
     bare = drawn(listing, color=True)
     for code in ("\x1b[0m", "\x1b[1m", "\x1b[2m"):
         bare = bare.replace(code, "")
@@ -93,7 +105,7 @@ def test_colours_do_not_move_the_columns() -> None:
 
 
 def test_names_from_outside_are_shown_with_escapes() -> None:
-    text = drawn(Listing(b"/b\x1b[2J", (Listed(0, "/x\n\u202e\xff".encode() + b"\xfe", ()),)))
+    text = drawn(Listing(b"/b\x1b[2J", (listed(0, "/x\n\u202e\xff".encode() + b"\xfe"),)))
     assert text.split("\n") == [
         'Base path: "/b\\x1b[2J"',
         "* [0] /x\\n\\u202eÿ\\xfe",

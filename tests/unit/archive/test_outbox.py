@@ -10,6 +10,7 @@ from fakes.streams import MemoryStream, file, folder, noise, prepare, symlink
 from bkcore.archive import bases, manifest, outbox
 from bkcore.archive.frames import Params
 from bkcore.archive.outbox import Delivery, Prepared, pack_name, write_archive, write_archives
+from bkcore.archive.pack import read_footer
 from bkcore.errors import BkError, Malformed, NoSpace, SourceFailed, Stopped
 from bkcore.flow import Kind, Member, Never, Notes
 
@@ -55,6 +56,16 @@ def test_the_same_stream_gives_the_same_root_and_bytes(tmp_path: Path) -> None:
     assert first == second
     for name in names(tmp_path / "1"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_what_comes_again_at_once_is_sent_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "_JOB", 100_000)  # so that the copies are worked on side by side
+    twice = [file(b"%d" % number, noise(200_000)) for number in range(20)]
+    prepared = prepare(tmp_path / "out", twice)
+    data = (tmp_path / "out" / "pack-0000").read_bytes()
+    places, _ = read_footer(lambda start, size: data[start : start + size], len(data))
+    assert len(places) == len({place.frame.id for place in places})
+    assert prepared.new_bytes < 600_000
 
 
 def test_what_the_server_has_is_not_sent_again(tmp_path: Path) -> None:

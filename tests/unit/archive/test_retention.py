@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bkcore.archive.retention import Candidate, decide, rule_for
-from bkcore.config import Keep
+from bkcore.config.server import Keep
 from bkcore.config.values import Duration
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)

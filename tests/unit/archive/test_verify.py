@@ -23,7 +23,7 @@ from fakes.streams import (
     symlink,
 )
 
-from bkcore.archive import manifest
+from bkcore.archive import manifest, reader
 from bkcore.archive.entries import ArchiveDetail, Entry
 from bkcore.archive.ingest import ArchiveIntake
 from bkcore.archive.members import line
@@ -229,7 +229,9 @@ def test_what_was_read_is_written_down_as_checked(tmp_path: Path, entry: Entry) 
     assert {places[0].checked for places in found.values()} == {int(NOW.timestamp())}
 
 
-def test_a_stopped_verify_keeps_what_it_found(tmp_path: Path, entry: Entry) -> None:
+def test_a_stopped_verify_keeps_what_it_found(tmp_path: Path, entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_JOB", 4096)  # so that there is more than one portion
+
     class Stop:
         left = 3
 

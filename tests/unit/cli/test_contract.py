@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from bkcore.cli import bkcore
+from bkcore.cli import internal, main
 from bkcore.cli.db import db
+from bkcore.cli.group import bkcore
 from bkcore.cli.options import Verb
 
 # Every name that was agreed on, by verb; renames break people's scripts. What is not built yet stands here too.
@@ -86,18 +87,22 @@ ADDED = {
     "db ls": "--node",  # likewise: exactly what is marked in the console
     "db verify": "--node",
     "db export": "--node",
+    "db prune": "--client",  # of one client, as in clean
+    "db stats": "--client --nocolor",  # of one client, as in ls
+    "db find": "--client --source --nocolor",
+    "db reindex": "--client",
     "db rm": "--node",
+    "db import": "--client",  # whose they are, where the folder's name does not say it
     "coverage": "--client",  # of one client, as in status
     "tick": "--wait",  # of the tick that a push starts: the housekeeping of another one must not swallow it
     "init": "--own",  # a home for oneself, though one is root: as root without it there are users, sshd and cron too
     "pair": "--address --port --user --host-key-file",  # what `client add` says by the same words
     "demo": "--tethered",  # of the console, whose child it is
     "job run": "--lock",  # what a detached job's process is started as
-    "gate server": "--member",  # of the lines in authorized_keys
-    "gate data": "--server",
-    "hook pre-receive": "",  # what git starts in a client's repository
-    "hook post-update": "",
 }
+
+# What programs call: lines of authorized_keys and git's hooks that were written long ago.
+CALLED = {"gate server", "gate data", "hook pre-receive", "hook post-update"}
 
 EVERYWHERE = "--home --end --json -n --dry-run --yes -q --quiet -v --verbose --color --utc --version"
 
@@ -113,7 +118,7 @@ def verbs_of(group: click.Group, before: str = "") -> Iterator[tuple[str, click.
 
 
 BUILT = dict(verbs_of(bkcore))
-VISIBLE = [name for name in BUILT if not BUILT[name].hidden and not name.startswith(("gate ", "hook "))]
+VISIBLE = [name for name in BUILT if not BUILT[name].hidden]
 
 
 @pytest.mark.parametrize("name", BUILT)
@@ -128,6 +133,34 @@ def test_a_verb_that_is_built_and_its_options_bear_the_agreed_names(name: str) -
 def test_an_addition_that_is_named_is_there_and_was_not_agreed_on_before(name: str) -> None:
     assert not set(ADDED[name].split()) & set(AGREED.get(name, "").split())
     assert set(ADDED[name].split()) <= {word for option in BUILT[name].params for word in option.opts}
+
+
+def test_what_programs_call_keeps_its_name() -> None:
+    assert {" ".join(words) for words in internal.COMMANDS} == CALLED
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "gate",
+        "gate shell",
+        "gate server",
+        "gate server --home /x",
+        "gate server --home /x --member y --member z",
+        "gate data --home /x --member y",
+        "gate server --member",
+        "hook",
+        "hook pre-push",
+    ],
+)
+def test_what_programs_call_is_answered_with_a_line_when_it_is_called_wrongly(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("bkcore: ")
+    assert "Traceback" not in said.err
 
 
 def test_every_addition_is_of_something_that_is_built() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from fakes.mixed_store import mixed_home
 from fakes.streams import file, noise, store
@@ -70,3 +71,31 @@ def test_what_was_removed_for_good_goes_with_the_next_cleaning(bkdb: Run, home: 
     assert out.startswith("web1: 1 versions taken away")
     assert [entry.sequence for entry in Entries(data).all()] == [2, 3, 4]
     assert bkdb("verify")[0] == 0
+
+
+def test_only_the_versions_of_one_source_are_taken_away_when_that_is_said(bkdb: Run, home: Path) -> None:
+    data = home / "data" / "web1"
+    another(data)
+    blog = store(data, 5, [file(b"x", noise(50_000, 5))])
+    Entries(data).create(msgspec.structs.replace(blog, source="blog", path="/srv/blog"))
+    newer = store(data, 6, [file(b"x", noise(50_000, 6))])
+    Entries(data).create(msgspec.structs.replace(newer, source="blog", path="/srv/blog"))
+    for source in ("shop", "blog"):
+        assert bkdb("rm", "--source", source, "--now", "--yes")[0] == 6
+    assert bkdb("clean", "--source", "shoq")[0] == 4
+    assert bkdb("clean-pretend", "--source", "blog")[1].count("would be taken away") == 1
+    assert bkdb("clean", "--source", "blog")[1].startswith("web1: 1 versions taken away")
+    assert [entry.sequence for entry in Entries(data).all()] == [1, 2, 3, 4, 6]
+    assert bkdb("clean", "--source", "shop", "--trash", "--yes")[0] == 0
+    assert [entry.sequence for entry in Entries(data).all()] == [2, 3, 4, 6]
+
+
+def test_what_would_be_freed_is_told_by_what_it_lies_in_and_is_what_is_freed(bkdb: Run, home: Path) -> None:
+    data = home / "data" / "web1"
+    another(data)
+    assert bkdb("rm", "--source", "shop", "--now", "--yes")[0] == 6
+    told = json.loads(bkdb("clean-pretend", "--json")[1])["data"]["web1"]
+    assert told["parts"]["packs"] > 100_000
+    assert told["parts"]["manifests"] > 0
+    assert sum(told["parts"].values()) == told["freed"]
+    assert json.loads(bkdb("clean", "--json")[1])["data"]["web1"]["freed"] == told["freed"]

@@ -297,3 +297,51 @@ def test_somebody_else_may_list_but_is_told_how_to_verify(stranger: None, bkdb: 
     assert code == 6
     assert "belongs to root" in err
     assert "sudo -u root" in err
+
+
+@pytest.mark.parametrize("form", ["files", "tar", "tar.zst"])
+def test_some_paths_of_an_archive_come_out_alone_with_the_folders_above_them(bkdb: Run, dest: Path, form: str) -> None:
+    words = ("--source", "shop", "--path", "d/hard", "--path", "/d/link", "--as", form, "--verify")
+    assert bkdb("export", str(dest), *words)[0] == 0
+    (made,) = (name for name in names(dest) if not name.endswith(".toml"))
+    if form == "files":
+        assert sorted(os.listdir(dest / made / "d")) == ["hard", "link"]
+        assert (dest / made / "d" / "hard").read_bytes() == noise(200_000)
+        assert (dest / made / "d" / "hard").stat().st_nlink == 1
+        assert stat.S_IMODE((dest / made / "d").stat().st_mode) == 0o750
+        return
+    packed = (dest / made).read_bytes()
+    plain = (
+        subprocess.run(["zstd", "-dc"], input=packed, capture_output=True, check=True).stdout if "z" in form else packed
+    )
+    (dest / "plain.tar").write_bytes(plain)
+    with tarfile.open(dest / "plain.tar") as tar:
+        assert tar.getnames() == ["d", "d/link", "d/hard"]
+    beside = tomllib.loads((dest / f"{made}.toml").read_text())
+    assert beside["only"] == [{"path": "d/hard"}, {"path": "d/link"}]
+    assert "archive" not in beside
+
+
+def test_some_paths_of_a_directory_come_out_alone(bkdb: Run, dest: Path) -> None:
+    assert bkdb("export", str(dest), "--source", "home", "--path", "sub", "--verify")[0] == 3
+    assert [path.name for path in (dest / HOME).iterdir()] == ["sub"]
+    assert (dest / HOME / "sub" / "odd \udcff\n").read_bytes() == b"some text"
+
+
+def test_damage_elsewhere_does_not_keep_a_path_back_and_damage_in_it_does(bkdb: Run, home: Path, dest: Path) -> None:
+    flip(frames(home), 50_000)
+    whole = ("export", str(dest), "--source", "shop")
+    assert bkdb(*whole)[0] == 5
+    assert bkdb(*whole, "--path", "d/noise")[0] == 5
+    assert bkdb(*whole, "--path", "d/odd \udcff\n", "--verify")[0] == 0
+    assert names(dest) == [SHOP]
+
+
+@pytest.mark.parametrize(
+    ("source", "path"), [("shop", "nothing"), ("shop", "d/noise/x"), ("home", "su"), ("repo", "file")]
+)
+def test_a_path_that_is_not_there_is_said_and_nothing_is_made(bkdb: Run, dest: Path, source: str, path: str) -> None:
+    code, _, err = bkdb("export", str(dest), "--source", source, "--path", path)
+    assert code == 4
+    assert "in that version" in err or "as a whole" in err
+    assert names(dest) == []

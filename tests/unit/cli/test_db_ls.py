@@ -2,13 +2,20 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
-from fakes.stored import server_home, store
+from fakes.stored import NONE, server_home, store
 
+from bkcore.archive import following
+from bkcore.archive.entries import encode
+from bkcore.archive.following import source_key
+from bkcore.archive.holds import Hold, Holds
 from bkcore.cli.db import db
 from bkcore.cli.options import main
+from bkcore.request import new_id
 from bkcore.state import Method
 
 Run = Callable[..., tuple[int, str, str]]
@@ -190,3 +197,72 @@ def test_as_json_everything_is_told_in_utc_and_bytes(bkdb: Run, home: Path) -> N
     (version,) = trac["versions"]
     assert (version["at"], version["size"], version["changed"]) == ("2026-11-01T10:00:00Z", 1, True)
     assert json.loads(bkdb("ls", "--json", "7")[1])["errors"][0]["exit"] == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "gone"),
+    [
+        ("trac", "sftp/manifests/" + NONE),
+        ("home", "rsync/lists/" + NONE + ".zst"),
+        ("home", "rsync/home/x"),
+        ("repo", "git/lists/a"),
+        ("repo", "git/x.git/HEAD"),
+    ],
+)
+def test_a_version_that_lacks_what_it_needs_is_damaged_until_that_is_back(
+    bkdb: Run, home: Path, source: str, gone: str
+) -> None:
+    path = home / "data" / "web1" / gone
+    words = ("ls", "--client", "web1", "--source", source)
+    assert "damaged" not in bkdb(*words)[1]
+    path.rename(path.with_name("elsewhere"))
+    assert "damaged" in bkdb(*words)[1]
+    assert all(each["damaged"] for each in json.loads(bkdb(*words, "--json")[1])["data"]["sources"][0]["versions"])
+    path.with_name("elsewhere").rename(path)
+    assert "damaged" not in bkdb(*words)[1]
+
+
+def test_a_folder_of_lists_that_is_as_it_was_is_not_looked_at_again(
+    bkdb: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was seen in it is kept; what comes or goes is seen."""
+    monkeypatch.setattr(following, "_RACY", -3_600_000_000_000)
+    manifest = home / "data" / "web1" / "sftp" / "manifests" / NONE
+    words = ("ls", "--client", "web1", "--source", "trac")
+    seen = []
+    for act in (str, Path.unlink, str, Path.touch, str):
+        act(manifest)
+        seen.append(bkdb(*words)[1].count("damaged"))
+    assert seen == [0, 3, 3, 0, 0]
+    monkeypatch.delattr(following, "_fingerprints")
+    assert bkdb(*words)[0] == 0
+
+
+def test_versions_whose_times_are_not_in_their_order_are_listed_by_time(bkdb: Run, home: Path) -> None:
+    """The clock of a server was wrong for a while; the sequence is right."""
+    later = store(home, "web2", "clock", b"/srv/clock", "abc")
+    for entry, day in zip(later, (20, 1, 10), strict=True):
+        moved = msgspec.structs.replace(entry, stored_at=datetime(2026, 11, day, tzinfo=UTC))
+        (home / "data" / "web2" / "sftp" / "entries" / entry.id).write_bytes(encode(moved))
+    versions = json.loads(bkdb("ls", "--json", "--source", "clock")[1])["data"]["sources"][0]["versions"]
+    assert [(each["sequence"], each["at"][8:10]) for each in versions] == [(2, "20"), (4, "10"), (3, "01")]
+
+
+def test_a_hold_that_has_ended_is_not_shown(bkdb: Run, home: Path) -> None:
+    entry = store(home, "web2", "kept", b"/srv/kept", "a")[0]
+    words = ("ls", "--source", "kept")
+    assert "held" not in bkdb(*words)[1]
+    holds = Holds(home / "data" / "web2")
+    holds.record(Hold(id=entry.id, until=datetime(2099, 1, 1, tzinfo=UTC)))
+    assert " held" in bkdb(*words)[1]
+    holds.record(Hold(id=entry.id, until=datetime(2020, 1, 1, tzinfo=UTC)))
+    assert "held" not in bkdb(*words)[1]
+
+
+def test_nodes_narrow_what_is_listed(bkdb: Run, home: Path) -> None:
+    entries = store(home, "web2", "wiki", b"/srv/wiki", "abc")
+    key = source_key("wiki", "sftp", b"/srv/wiki")
+    one = json.loads(bkdb("ls", "--json", "--node", f"web2/{key}/{entries[1].id}")[1])["data"]["sources"]
+    assert [[each["id"] for each in source["versions"]] for source in one] == [[entries[1].id]]
+    assert len(heads(bkdb("ls", "--node", "web2")[1])) == 2
+    assert bkdb("ls", "--node", f"web2/{key}/{new_id(entries[1].stored_at, 9)}")[0] == 4

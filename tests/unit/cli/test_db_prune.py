@@ -5,10 +5,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from fakes.stored import server_home, store
+from fakes.streams import file, noise
+from fakes.streams import store as real
 
 from bkcore.archive.clock import believe
+from bkcore.archive.entries import Entries
 from bkcore.archive.trash import Trash
 from bkcore.cli.db import db
 from bkcore.cli.options import main
@@ -66,6 +70,34 @@ def test_a_plan_says_of_every_version_why_it_stays_or_goes_and_removes_nothing(b
     assert "web1:blog: has no rule, so nothing goes\n" in out
     assert out.endswith(f"4 versions would go: bkdb prune --apply {planned(bkdb)}\n")
     assert removed(ruled) == 0
+
+
+def test_a_plan_for_one_client_leaves_the_others_alone(bkdb: Run, ruled: Path) -> None:
+    store(ruled, "db1", "shop", b"/srv/shop", [str(number) * 64 for number in range(5)])
+    out = bkdb("prune", "--client", "db1")[1]
+    assert "web1:" not in out
+    assert "3 versions would go: bkdb prune --client db1 --apply plan-" in out
+    plan = out.rpartition(" ")[2].strip()
+    assert bkdb("prune", "--apply", plan, "--yes")[0] == 6
+    assert bkdb("prune", "--client", "db1", "--apply", plan, "--yes")[1] == "3 versions removed\n"
+    assert removed(ruled) == 0
+    assert bkdb("prune", "--client", "web9")[0] == 4
+
+
+def test_a_plan_says_what_it_frees_and_when(tmp_path: Path, bkdb: Run, home: Path) -> None:
+    data = home / "data" / "db1"
+    for number in range(1, 4):
+        entry = real(data, number, [file(b"dump", noise(100_000, number))])
+        Entries(data).create(msgspec.structs.replace(entry, client="db1"))
+    with (home / "bk.toml").open("a") as config:
+        config.write(RULE.replace("last = 2", "last = 1"))
+    told = json.loads(bkdb("prune", "--client", "db1", "--json")[1])["data"]
+    assert told["frees_now"] == 0
+    assert told["frees_later"] > 200_000
+    assert f"frees 0 bytes now, about {told['frees_later']} when the trash is emptied\n" in bkdb("prune")[1]
+    assert bkdb("prune", "--client", "db1", "--apply", told["plan"], "--yes")[0] == 0
+    done = json.loads(bkdb("clean", "--client", "db1", "--trash", "--yes", "--json")[1])
+    assert done["data"]["db1"]["freed"] == pytest.approx(told["frees_later"], rel=0.001)
 
 
 def test_a_plan_is_applied_once_and_can_be_taken_back(bkdb: Run, ruled: Path) -> None:

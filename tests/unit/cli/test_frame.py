@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import click
 import msgspec
 import pytest
 
@@ -71,7 +70,7 @@ def test_as_json_a_result_is_one_envelope(capsys: pytest.CaptureFixture[str]) ->
         ),
         (OSError("odd"), 1, "bkcore: odd\n"),
         (PermissionError(13, "Permission denied", b"/\xff"), 1, "bkcore: /\\xff: Permission denied\n  hint: run as"),
-        (click.UsageError("what?"), 2, "bkcore: what?\n"),
+        (UsageError("what?"), 2, "bkcore: what?\n"),
         (RecursionError("deep"), 1, "bkcore: a fault in the program: RecursionError: deep\n  hint: BK_DEBUG=1"),
         (SystemExit(4), 1, "bkcore: a fault in the program: SystemExit"),
     ],

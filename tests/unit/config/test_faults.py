@@ -8,8 +8,8 @@ from fakes.sample_config import KEY, MODULES, SERVER, TOP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bkcore.config import example, faults_of_client, load_client, load_server, role_of
-from bkcore.config.load import decode_client
+from bkcore.config.example import example
+from bkcore.config.load import decode_client, faults_of_client, load_client, load_server, role_of
 from bkcore.errors import ConfigError
 from bkcore.state import Role
 

@@ -9,18 +9,10 @@ import pytest
 from fakes.bounded_root import mode_bits_count
 from fakes.sample_config import HOME, KEY, MODULES, SERVER, TOP, Directories
 
-from bkcore.config import (
-    ClientConfig,
-    Duration,
-    Schedule,
-    SourceOptions,
-    example,
-    load_client,
-    load_record,
-    load_server,
-    parse_record,
-    role_of,
-)
+from bkcore.config.client import ClientConfig, Schedule, SourceOptions
+from bkcore.config.example import example
+from bkcore.config.load import load_client, load_record, load_server, parse_record, role_of
+from bkcore.config.values import Duration
 from bkcore.errors import ConfigError, UsageError
 from bkcore.state import Role
 
@@ -113,7 +105,8 @@ def test_the_examples_load_without_faults(file: Path) -> None:
 
 
 def test_the_examples_show_every_key_of_their_shapes() -> None:
-    from bkcore.config import Alarm, Keep, Mail, Maintenance, ServerConfig, ServerLink, TransferLimits
+    from bkcore.config.client import Mail, ServerLink
+    from bkcore.config.server import Alarm, Keep, Maintenance, ServerConfig, TransferLimits
 
     shapes = {
         Role.CLIENT: (ClientConfig, Mail, Schedule, ServerLink, SourceOptions),
@@ -179,7 +172,7 @@ def test_a_server_is_found_by_every_name_that_people_use(file: Path) -> None:
 def test_loading_a_sound_file_imports_nothing_that_only_faults_need(file: Path) -> None:
     file.write_text(TOP + SERVER)
     code = (
-        "import sys, pathlib; from bkcore.config import load_client, role_of;"
+        "import sys, pathlib; from bkcore.config.load import load_client, role_of;"
         f"path = pathlib.Path({str(file)!r}); role_of(path); load_client(path, {{}});"
         "print([n for n in ('difflib', 'bkcore.config.faults', 'asyncio', 'rich') if n in sys.modules])"
     )

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkcore.config import Duration, Share, Size
-from bkcore.config.values import key_is_whole
+from bkcore.config.values import Duration, Share, Size, key_is_whole
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 

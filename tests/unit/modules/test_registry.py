@@ -7,7 +7,7 @@ from fakes.sample_config import TOP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkcore.config import load_client
+from bkcore.config.load import load_client
 from bkcore.errors import ConfigError
 from bkcore.modules import MODULES, option_types, sources_of
 from bkcore.modules.base import Source

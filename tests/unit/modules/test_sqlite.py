@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bkcore.config import Duration
+from bkcore.config.values import Duration
 from bkcore.errors import SourceFailed, Stopped
 from bkcore.flow import Kind, Never, Notes
 from bkcore.modules import MODULES, Source, Workspace

@@ -17,6 +17,7 @@ from bkcore.flow import Fetched, Never, Sink, Wanted
 from bkcore.retrieval import METHODS, attempt_refs
 from bkcore.ssh import Remote
 from bkcore.state import Method
+from bkcore.tick.lines import HeldLine
 
 
 @pytest.fixture
@@ -97,14 +98,35 @@ def test_a_socket_path_that_would_be_too_long_costs_only_the_sharing(stage: Stag
     assert (stage.root / "v1" / "sub" / "deep.txt").exists()
 
 
+@pytest.mark.parametrize("name", ["short", "x" * 100])
+def test_a_line_that_is_held_elsewhere_serves_one_transfer_after_the_other(stage: Stage, pair: Pair, name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="bk-") as above, HeldLine(stage.remote, Path(above, name)) as held:
+        for folder in ("v1", "v2"):
+            (stage.root / folder).mkdir()
+            with stage.order("tree") as order:
+                METHODS[Method.RSYNC].fetch(replace(order, held=held.use), stage.root / folder, print, Never())
+            with stage.order("project") as order:
+                METHODS[Method.GIT].fetch(replace(order, held=held.use), stage.root / "kept.git", print, Never())
+            assert (stage.root / folder / "sub" / "deep.txt").exists()
+    assert git(stage.root / "kept.git", "rev-parse", f"{attempt_refs(REQUEST, 0)}refs/heads/master")
+
+
+@pytest.mark.parametrize("folder", ["short", "x" * 100])
 @pytest.mark.parametrize("method", list(Method))
-def test_another_host_key_ends_it_before_anything_is_asked(stage: Stage, pair: Pair, method: Method) -> None:
+def test_another_host_key_ends_it_before_anything_is_asked(
+    stage: Stage, pair: Pair, method: Method, folder: str
+) -> None:
+    """Also where the socket's path would be too long, so that the method's own program starts ssh."""
     other = (pair.server.ssh / "id_ed25519.pub").read_text()
     stage.remote = replace(stage.remote, host_keys=(other,))
     into: Sink | Path = Two(stage.root) if method is Method.SFTP else stage.root / "nothing"
-    with pytest.raises(HostKeyChanged):
-        bring(stage, method, "tree", into)
-    assert not (stage.root / "nothing").exists()
+    with (
+        tempfile.TemporaryDirectory(prefix=f"bk-{folder}") as scratch,
+        stage.order("tree") as order,
+        pytest.raises(HostKeyChanged),
+    ):
+        METHODS[method].fetch(replace(order, scratch=Path(scratch)), into, print, Never())
+    assert list(stage.root.glob("nothing/*")) == []
 
 
 @pytest.mark.parametrize("method", list(Method))

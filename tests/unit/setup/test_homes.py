@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from fakes.world import Pair
 
-from bkcore.config import Duration, Mail, Schedule, load_client, load_record, load_server
+from bkcore.config.client import Mail, Schedule
+from bkcore.config.load import load_client, load_record, load_server
+from bkcore.config.values import Duration
 from bkcore.controlline.server import tip_of
 from bkcore.errors import Refused, UsageError
 from bkcore.gate.access import Right, access_of

@@ -53,6 +53,7 @@ def test_a_server_looks_beside_the_versions_and_never_into_them(pair: Pair) -> N
     data = pair.server.client_data("web1")
     inside = lay(data / "rsync" / "tree" / "20261123T031949Z-00042-9f3c2a7b")
     beside = [*lay(data / "sftp" / "packs" / "42"), *lay(data / "rsync" / "entries"), *lay(data / "git" / "lists")]
+    beside += [path for words in ("holds", "guards", "trash") for path in lay(data / words)]
     clock.now += timedelta(days=2)
     drop_leftovers(end)
     assert [path for path in beside if path.exists()] == []
@@ -65,7 +66,7 @@ def test_what_came_for_requests_that_have_ended_goes_and_what_is_waited_for_stay
     pool.create()
     waits, ended = request(1, "/waits"), request(2, "/ended")
     pool.accept(bodies(waits, ended))
-    pool.settle(encode(ended), end.receipt(ended.id, encode(ended), Answer.CANCELLED), Letter.FINISHED)
+    pool.settle_all([(encode(ended), end.receipt(ended.id, encode(ended), Answer.CANCELLED), Letter.FINISHED)])
     folders = [data / "rsync" / "tree" / f".new-{each.id}-2" for each in (waits, ended)]
     for folder in folders:
         (folder / "sub").mkdir(parents=True)

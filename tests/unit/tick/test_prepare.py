@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from bkcore import durable, journal
 from bkcore.archive.bases import encode as encode_base
 from bkcore.archive.manifest import decode as decode_manifest
-from bkcore.config import Size
+from bkcore.config.values import Size
 from bkcore.errors import BkError, NotNow, SourceFailed
 from bkcore.modules import MODULES, Workspace
 from bkcore.request import Request, decode

@@ -11,6 +11,7 @@ from bkcore.state import Answer
 from bkcore.tick import server as server_tick
 from bkcore.tick.ends import ServerEnd
 from bkcore.tick.extract import extract
+from bkcore.tick.lines import LastLine
 from bkcore.tick.queue import Queue
 
 
@@ -20,7 +21,7 @@ class Fetches:
     def __init__(self) -> None:
         self.done: list[str] = []
 
-    def __call__(self, end: ServerEnd, client: str, claim: Claim) -> None:
+    def __call__(self, end: ServerEnd, client: str, claim: Claim, _: LastLine) -> None:
         self.done.append(f"{client}:{claim.id}")
         claim.finish(end.receipt(claim.id, claim.body, Answer.FAILED, "source-failed", "no"))
 
@@ -58,8 +59,9 @@ def accept(ends: Ends, client: str, count: int, origin: str = "schedule", first:
 def work_off(ends: Ends, *clients: str) -> None:
     queue = Queue(ends.server, list(clients))
     queue.waiting()
-    while queue.work():
-        pass
+    with queue.work() as work:
+        while work():
+            pass
 
 
 def test_hundreds_of_requests_are_not_looked_up_for_each_of_them(
@@ -85,11 +87,12 @@ def test_a_person_who_asks_meanwhile_comes_next(ends: Ends, fetches: Fetches, mo
     accept(ends, CLIENT, 500)
     queue = Queue(ends.server, [CLIENT])
     queue.waiting()
-    assert queue.work()
     late = request(999, path="/srv/late", origin="person")
-    ends.offer({late.id: encode(late)})
-    extract(ends.server, CLIENT)
-    assert queue.work()
+    with queue.work() as work:
+        assert work()
+        ends.offer({late.id: encode(late)})
+        extract(ends.server, CLIENT)
+        assert work()
     assert fetches.done[-1] == f"{CLIENT}:{late.id}"
 
 
@@ -101,8 +104,9 @@ def test_what_was_taken_back_meanwhile_is_not_fetched(ends: Ends, fetches: Fetch
     claim = ends.todo.claim(taken)
     assert claim is not None
     claim.finish(ends.server.receipt(claim.id, claim.body, Answer.CANCELLED))
-    while queue.work():
-        pass
+    with queue.work() as work:
+        while work():
+            pass
     assert fetches.done == [asked[0], *asked[2:]]
 
 
@@ -110,7 +114,7 @@ def test_one_that_hangs_keeps_no_other_client_waiting(ends: Ends, monkeypatch: p
     others = threading.Event()
     done: list[str] = []
 
-    def fetch(end: ServerEnd, client: str, claim: Claim) -> None:
+    def fetch(end: ServerEnd, client: str, claim: Claim, _: LastLine) -> None:
         if client == "hangs":
             assert others.wait(30)
         done.append(client)
