@@ -163,7 +163,7 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    stdin: bytes = b"",
+    stdin: bytes | IO[bytes] = b"",
     reach: Reach | None = None,
     total: float = 0.0,
     stopped: Callable[[], bool] = lambda: False,
@@ -171,13 +171,35 @@ def run(
 ) -> Done:
     """Run a program to its end and return what it said; its exit status is the caller's to judge.
 
-    total: seconds until Stalled, 0 for no bound. stopped: asked a few times a second, Stopped when true. watch: called
-    as often, ends the program by raising. The whole process group is gone when this raises.
+    stdin: what it reads, or the file that it reads. total: seconds until Stalled, 0 for no bound. stopped: asked a few
+    times a second, Stopped when true. watch: called as often, ends the program by raising. The whole process group is
+    gone when this raises.
     """
-    with _input(stdin) as given:
+    with _input(stdin) if isinstance(stdin, bytes) else contextlib.nullcontext(stdin) as given:
         child = start(argv, env=env, cwd=cwd, stdin=given, reach=reach)
+    return _ended(child, argv, time.monotonic() + total if total else 0.0, stopped, watch)
+
+
+def run_into(
+    into: IO[bytes],
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Done:
+    """The same, with its output written to a file."""
+    return _ended(start(argv, env=env, stdout=into), argv, 0.0, stopped, lambda: None)
+
+
+def _ended(
+    child: subprocess.Popen[bytes],
+    argv: Sequence[str],
+    deadline: float,
+    stopped: Callable[[], bool],
+    watch: Callable[[], None],
+) -> Done:
     try:
-        out, err = _pump(child, time.monotonic() + total if total else 0.0, stopped, watch, argv[0])
+        out, err = _pump(child, deadline, stopped, watch, argv[0])
         return Done(tuple(argv), child.wait(), out, err)
     finally:
         end(child)
@@ -237,12 +259,12 @@ def _pump(
     watch: Callable[[], None],
     name: str,
 ) -> tuple[bytes, bytes]:
-    """Read both outputs until both are closed, looking up a few times a second."""
+    """Read the outputs that lead here until they are closed, looking up a few times a second."""
     kept: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
     with selectors.DefaultSelector() as selector:
         for stream, key in ((child.stdout, "out"), (child.stderr, "err")):
-            assert stream is not None
-            selector.register(stream, selectors.EVENT_READ, key)
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, key)
         while selector.get_map():
             for ready, _ in selector.select(_TICK):
                 block = os.read(ready.fd, 1 << 16)

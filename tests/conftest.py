@@ -9,12 +9,14 @@ from _pytest.terminal import TerminalReporter
 from fakes import missing
 from fakes.counted import Attacks, tell_attacks
 from fakes.door import Door
+from fakes.figure import figure, tell_figures
 from fakes.missing import pytest_addoption, pytest_collection_modifyitems, pytest_sessionfinish
 from fakes.sshd import Sshd
 from fakes.world import Pair, make_pair
 from hypothesis import HealthCheck, settings
 
 __all__ = [
+    "figure",
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_sessionfinish",
@@ -33,8 +35,9 @@ def pytest_configure() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
-    """What could not run, and how many attacks were refused."""
+    """What could not run, figures that were seen, and how many attacks were refused."""
     missing.tell(terminalreporter, config)
+    tell_figures(terminalreporter)
     tell_attacks(terminalreporter)
 
 

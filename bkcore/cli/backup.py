@@ -134,8 +134,9 @@ def _chosen(end: ClientEnd, sources: Sequence[Source], module: str, path: str) -
         raise UsageError(f"there is no module {module}{guess}", hint=f"modules: {', '.join(sorted(MODULES))}")
     found = [source for source in sources if not name or source.module == name]
     if path:
-        wanted = os.fsencode(os.path.abspath(path))
-        found = [source for source in found if source.path == wanted]
+        # What lies in no folder, such as a database, is meant by its name alone too.
+        wanted = [os.fsencode(os.path.abspath(path)), *(os.fsencode(f"/{each}/{path}") for each in MODULES)]
+        found = [source for source in found if source.path in wanted]
     if not found:
         what = f"{name} source" if name else "source"
         where = f" at {os.path.abspath(path)}" if path else ""

@@ -4,17 +4,26 @@ from collections.abc import Mapping
 
 from bkcore.config.client import ClientConfig, SourceOptions
 from bkcore.modules.base import Module, Problem, Source, Workspace
+from bkcore.modules.command import Command
 from bkcore.modules.directories import Directories
 from bkcore.modules.git import Git
 from bkcore.modules.labels import unique
+from bkcore.modules.mysql import Mysql
+from bkcore.modules.postgres import Postgres
 from bkcore.modules.sqlite import Sqlite
+from bkcore.modules.trac import Trac
+from bkcore.modules.wiki import Wiki
+from bkcore.modules.wordpress import Wordpress
 
 __all__ = ["ALIASES", "MODULES", "Module", "Problem", "Source", "Workspace", "option_types", "sources_of"]
 
-MODULES: Mapping[str, Module] = {module.name: module for module in (Git(), Directories(), Sqlite())}
+MODULES: Mapping[str, Module] = {
+    module.name: module
+    for module in (Git(), Directories(), Trac(), Wiki(), Wordpress(), Postgres(), Mysql(), Sqlite(), Command())
+}
 
 # Names of the original system for the same things.
-ALIASES: Mapping[str, str] = {"rsync": "directories"}
+ALIASES: Mapping[str, str] = {"rsync": "directories", "postgresdb": "postgres"}
 
 
 def option_types() -> dict[str, type[SourceOptions]]:

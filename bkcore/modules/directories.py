@@ -11,7 +11,7 @@ from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Workspace, path_of
-from bkcore.modules.patterns import Excludes, fault_of
+from bkcore.modules.patterns import Excludes, faults_of
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -25,9 +25,7 @@ class DirectoriesOptions(SourceOptions, tag="directories", frozen=True, kw_only=
     def faults(self) -> Iterator[Told]:
         """Patterns that are none."""
         yield from super().faults()
-        for at, pattern in enumerate(self.exclude):
-            if fault := fault_of(pattern):
-                yield ("exclude", at), fault
+        yield from faults_of(self.exclude)
 
 
 class Directories:

@@ -12,7 +12,7 @@ from bkcore.errors import ProgramMissing
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Workspace, path_of
 from bkcore.modules.labels import label_of
-from bkcore.modules.patterns import Excludes, fault_of
+from bkcore.modules.patterns import Excludes, faults_of
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -33,9 +33,7 @@ class GitOptions(SourceOptions, tag="git", frozen=True, kw_only=True):
         yield from super().faults()
         if (self.path is None) == (not self.below):
             yield "path", "needs either path, for one repository, or below, for all in some folders"
-        for at, pattern in enumerate(self.exclude):
-            if fault := fault_of(pattern):
-                yield ("exclude", at), fault
+        yield from faults_of(self.exclude)
 
 
 class Git:

@@ -6,7 +6,9 @@ is, in a pattern that has one of those; in any other it is a character like all.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+
+from bkcore.config.values import Told
 
 _WILD = re.compile(rb"[*?\[]")
 _CLASS = re.compile(rb"\[:([^\]]*):\]")
@@ -48,6 +50,13 @@ def fault_of(pattern: str) -> str:
     if pattern == "!" or pattern.startswith(("+ ", "- ")):
         return "must be a pattern, not a rule"
     return ""
+
+
+def faults_of(patterns: Sequence[str]) -> Iterator[Told]:
+    """What is wrong with the `exclude` of a source, for its options to tell."""
+    for at, pattern in enumerate(patterns):
+        if fault := fault_of(pattern):
+            yield ("exclude", at), fault
 
 
 def _joined(patterns: Iterable[bytes]) -> re.Pattern[bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from bkcore import process
 from bkcore.errors import Damaged
 from bkcore.flow import Stop, check_stop
+from bkcore.modules import mysql, wiki
 from bkcore.safe import safe
 
 # Given the unpacked copy, says in words what was found good. Damaged, Stopped.
@@ -17,6 +18,8 @@ Check = Callable[[Path, Stop], str]
 
 # So many steps of the database's machine lie between two looks at the Stop.
 _STEPS = 100_000
+# Bytes at the end of a dump in which its closing mark stands.
+_TAIL = 4096
 _CALM = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_NO_REPLACE_OBJECTS": "1"}
 
 
@@ -41,8 +44,49 @@ def check_repository(unpacked: Path, stop: Stop) -> str:
     return "git fsck --full of a clone: ok"
 
 
+def check_dump(unpacked: Path, stop: Stop) -> str:
+    """That a dump of MariaDB or MySQL reaches its closing mark."""
+    check_stop(stop)
+    _require_end(unpacked / "database.sql", mysql.END)
+    return "the dump is whole"
+
+
+def check_wiki(unpacked: Path, stop: Stop) -> str:
+    """That the pages reach their end, and the database as its kind is checked."""
+    _require_end(unpacked / "pages.xml", wiki.PAGES_END)
+    folder = unpacked / "database"
+    said = check_databases(folder, stop) if folder.is_dir() else check_dump(unpacked, stop)
+    return f"the pages are whole; {said}"
+
+
+def check_trac(unpacked: Path, stop: Stop) -> str:
+    """SQLite's integrity check of the environment's database, when it has one of that kind."""
+    return check_databases(unpacked / "db", stop)
+
+
 # By module. None: there is nothing more to find out than that every file is there and whole.
-CHECKS: Mapping[str, Check | None] = {"sqlite": check_databases, "git": check_repository, "directories": None}
+CHECKS: Mapping[str, Check | None] = {
+    "sqlite": check_databases,
+    "mysql": check_dump,
+    "wordpress": check_dump,
+    "wiki": check_wiki,
+    "trac": check_trac,
+    "git": check_repository,
+    "directories": None,
+    "command": None,
+}
+
+
+def _require_end(file: Path, mark: bytes) -> None:
+    """Damaged when the file is not there, or the mark does not stand near its end."""
+    try:
+        with file.open("rb") as read:
+            read.seek(max(file.stat().st_size - _TAIL, 0))
+            tail = read.read()
+    except FileNotFoundError:
+        raise Damaged(f"{safe(file.name)} is not in it") from None
+    if mark not in tail:
+        raise Damaged(f"{safe(file.name)} is not whole: {safe(mark)} is missing at its end")
 
 
 def _check_database(path: Path, stop: Stop) -> None:

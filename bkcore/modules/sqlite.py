@@ -2,15 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bkcore.config.client import SourceOptions
 from bkcore.config.values import AbsolutePath
 from bkcore.errors import SourceFailed
-from bkcore.flow import Kind, Member, Notes, Stop, Stream, check_stop
+from bkcore.flow import Stop, Stream, check_stop
 from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.dump import require_room
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -21,7 +22,6 @@ _PAUSE = 0.01
 # writers off meanwhile (not those of a database in WAL mode).
 _LOST_STEPS = 20
 _BUSY_SECONDS = 1.0
-_CHUNK = 1 << 20
 
 
 class SqliteOptions(SourceOptions, tag="sqlite", frozen=True, kw_only=True):
@@ -52,19 +52,31 @@ class Sqlite:
 
     def prepare(self, source: Source, work: Workspace) -> Stream | None:
         """Copy it, check the copy, and give that."""
-        # Here, because most ticks have no database to copy.
-        import sqlite3
+        from bkcore.modules.parts import Files
 
-        copy = work.folder / "copy"
-        try:
-            like = os.stat(source.path)
-            _Copying(source, copy, work.stop).run()
-            _check(copy, source)
-        except FileNotFoundError:
-            raise SourceFailed(f"{safe(source.path)} is not there") from None
-        except sqlite3.Error as error:
-            raise _failed(source, str(error)) from None
-        return Database(os.path.basename(source.path), copy, like, work.stop)
+        copied = work.folder / "copy"
+        like = copy(source.path, copied, timeout=source.options.timeout, stop=work.stop)
+        return Files({os.path.basename(source.path): copied}, work.stop, like=like)
+
+
+def copy(path: bytes, into: Path, *, timeout: float, stop: Stop) -> os.stat_result:
+    """Copy a database that others write to, and check the copy. What the database was like: its mode, owner and times.
+
+    timeout: seconds of copying, 0 for no bound. SourceFailed, Stopped, NoSpace.
+    """
+    # Here, because most ticks have no database to copy.
+    import sqlite3
+
+    try:
+        like = os.stat(path)
+        require_room(into.parent, like.st_size, f"a copy of {safe(path)}")
+        _Copying(path, into, stop, timeout).run()
+        _check(into, path)
+    except FileNotFoundError:
+        raise SourceFailed(f"{safe(path)} is not there") from None
+    except sqlite3.Error as error:
+        raise _failed(path, str(error)) from None
+    return like
 
 
 class _InOneStep(Exception):
@@ -75,17 +87,17 @@ class _InOneStep(Exception):
 class _Copying:
     """One copy being made with SQLite's online backup."""
 
-    source: Source
+    path: bytes
     copy: Path
     stop: Stop
+    timeout: float
     deadline: float = 0.0
     least: int = -1
     lost: int = 0
 
     def run(self) -> None:
         """Step by step, so that writers wait only for moments; in one step when they leave no other way."""
-        timeout = self.source.options.timeout
-        self.deadline = time.monotonic() + timeout if timeout else 0.0
+        self.deadline = time.monotonic() + self.timeout if self.timeout else 0.0
         try:
             self._copy(_STEP, self._step)
         except _InOneStep:
@@ -96,7 +108,7 @@ class _Copying:
         import sqlite3
 
         self.copy.unlink(missing_ok=True)
-        uri = Path(os.fsdecode(self.source.path)).as_uri() + "?mode=ro"
+        uri = Path(os.fsdecode(self.path)).as_uri() + "?mode=ro"
         with (
             contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as database,
             contextlib.closing(sqlite3.connect(self.copy)) as copied,
@@ -106,7 +118,7 @@ class _Copying:
     def _look(self, _status: int, _remaining: int, _total: int) -> None:
         check_stop(self.stop)
         if self.deadline and time.monotonic() > self.deadline:
-            raise _failed(self.source, f"copying took longer than {self.source.options.timeout:.0f} seconds")
+            raise _failed(self.path, f"copying took longer than {self.timeout:.0f} seconds")
 
     def _step(self, status: int, remaining: int, total: int) -> None:
         self._look(status, remaining, total)
@@ -118,47 +130,16 @@ class _Copying:
             raise _InOneStep
 
 
-def _check(copy: Path, source: Source) -> None:
+def _check(copy: Path, path: bytes) -> None:
     import contextlib
     import sqlite3
 
     with contextlib.closing(sqlite3.connect(copy)) as database:
         answer = database.execute("pragma integrity_check(1)").fetchone()
     if answer != ("ok",):
-        raise _failed(source, f"its integrity check says: {answer[0]}")
+        raise _failed(path, f"its integrity check says: {answer[0]}")
 
 
-def _failed(source: Source, reason: str) -> SourceFailed:
+def _failed(path: bytes, reason: str) -> SourceFailed:
     hint = "the folder of a database in WAL mode must be writable for this user" if "unable to open" in reason else ""
-    return SourceFailed(f"{safe(source.path)} could not be copied: {safe(reason, 300)}", hint=hint)
-
-
-class Database:
-    """Stream of one file: the copy, with the name, owner and times of the database."""
-
-    def __init__(self, name: bytes, copy: Path, like: os.stat_result, stop: Stop) -> None:
-        self._name, self._copy, self._like, self._stop = name, copy, like, stop
-        self.size_hint = copy.stat().st_size
-
-    def __iter__(self) -> Iterator[Member]:
-        like = self._like
-        yield Member(
-            path=self._name,
-            kind=Kind.FILE,
-            mode=like.st_mode & 0o7777,
-            uid=like.st_uid,
-            gid=like.st_gid,
-            mtime_ns=like.st_mtime_ns,
-            size=self.size_hint,
-            chunks=self._chunks,
-        )
-
-    def close(self) -> Notes:
-        """Nothing can be left over: the copy was whole before it was streamed."""
-        return Notes()
-
-    def _chunks(self) -> Iterator[bytes]:
-        with self._copy.open("rb") as file:
-            while block := file.read(_CHUNK):
-                check_stop(self._stop)
-                yield block
+    return SourceFailed(f"{safe(path)} could not be copied: {safe(reason, 300)}", hint=hint)

@@ -30,11 +30,8 @@ class Attacks:
 def tell_attacks(reporter: TerminalReporter) -> None:
     """The line at the end."""
     reports = [report for each in reporter.stats.values() for report in each if isinstance(report, pytest.TestReport)]
-    said = [
-        (name, int(str(value))) for report in reports for name, value in report.user_properties if value is not None
-    ]
-    tried = sum(count for name, count in said if name == _TRIED)
-    refused = sum(count for name, count in said if name == _REFUSED)
+    said = [(name, value) for report in reports for name, value in report.user_properties if value is not None]
+    tried, refused = (sum(int(str(value)) for each, value in said if each == name) for name in (_TRIED, _REFUSED))
     if tried:
         changed = ", 0 bytes changed" if tried == refused else ""
         reporter.write_line(f"{tried} attacks, {refused} refused{changed}")

@@ -95,7 +95,7 @@ def test_the_copy_is_consistent_while_another_process_writes(tmp_path: Path, wor
 
 
 def test_a_copy_that_writers_set_back_again_and_again_is_made_in_one_step(tmp_path: Path, work: Workspace) -> None:
-    copying = _Copying(source_of(tmp_path / "x"), tmp_path / "copy", work.stop)
+    copying = _Copying(bytes(tmp_path / "x"), tmp_path / "copy", work.stop, timeout=0)
     for remaining in (900, 800, 700, *([900] * _LOST_STEPS)):
         copying._step(0, remaining, 1000)
     with pytest.raises(_InOneStep):

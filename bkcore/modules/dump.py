@@ -1,0 +1,107 @@
+"""Dumping: a program's output into a private file, believed only when the program ended well and the end is there.
+
+An archive's members have their size before their bytes, and a dump that broke off must never become a version: so it is
+written to the scratch folder first, checked, and streamed from there.
+"""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from bkcore import process
+from bkcore.errors import NoSpace, NotNow, SourceFailed
+from bkcore.modules.base import Workspace
+from bkcore.safe import safe
+
+# sysexits.h, EX_TEMPFAIL: a program that says so is asked again later.
+NOT_NOW = 75
+# A file system with less room than this is full for whoever writes a dump.
+_NOTHING_LEFT = 1 << 20
+# The end of a dump that may hold its closing mark: some programs add a date or empty lines behind it.
+_TAIL = 4096
+
+
+def dump(
+    argv: Sequence[str], into: Path, work: Workspace, *, env: Mapping[str, str] | None = None, ends: bytes = b""
+) -> None:
+    """Write a program's output to a new file that only its owner can read.
+
+    env: what it is given besides. ends: what must stand near the end of the output, b"" when there is no such mark.
+    SourceFailed when it ended badly or the mark is missing, NotNow when it ended with 75, NoSpace, ProgramMissing.
+    """
+    with _new(into) as file:
+        done = process.run_into(file, process.niced(argv, work.nice), env=env, stopped=work.stop.is_set)
+        work.log(done.err)
+        if done.status:
+            raise _failed(argv[0], done, into)
+        if ends and ends not in _tail(file):
+            reason = f"its output does not end as a whole one does ({safe(ends)} is missing)"
+            raise SourceFailed(f"{safe(argv[0])} broke off: {reason}")
+
+
+def ask(argv: Sequence[str], work: Workspace, *, env: Mapping[str, str] | None = None) -> str:
+    """What a program answers, without the white space around. SourceFailed, NotNow, ProgramMissing."""
+    done = process.run(process.niced(argv, work.nice), env=env, stopped=work.stop.is_set)
+    work.log(done.err)
+    if done.status:
+        raise _failed(argv[0], done, work.folder)
+    return done.out.decode("utf-8", "replace").strip()
+
+
+def require_room(folder: Path, size: int, what: str) -> None:
+    """That so many bytes of a dump fit below a folder. what: for whom. NoSpace."""
+    room = os.statvfs(folder)
+    free = room.f_bavail * room.f_frsize
+    if free < size + _NOTHING_LEFT:
+        raise NoSpace(
+            f"{safe(what)} needs about {size} bytes below {safe(str(folder.parent))}, and {free} are free",
+            hint="free some space; the work goes on by itself",
+        )
+
+
+def password_in(path: str) -> str:
+    """What a file holds that has nothing but a password in it. SourceFailed when it cannot be read, or others may."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXO | stat.S_IWGRP):
+                raise SourceFailed(f"the password in {safe(path)} can be read by others", hint=f"chmod 600 {path}")
+            return file.read().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SourceFailed(f"the password in {safe(path)} cannot be read: {reason}") from None
+
+
+def secret_file(folder: Path, name: str, text: str) -> Path:
+    """A new file that only its owner can read, for what must stand in no command line."""
+    path = folder / name
+    with _new(path) as file:
+        file.write(text.encode())
+    return path
+
+
+def _new(path: Path) -> IO[bytes]:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR), "r+b")
+
+
+def _tail(file: IO[bytes]) -> bytes:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _TAIL, 0))
+    return file.read()
+
+
+def _failed(program: str, done: process.Done, where: Path) -> NotNow | NoSpace | SourceFailed:
+    said = safe(done.err.decode("utf-8", "replace").strip().rpartition("\n")[2], 300)
+    because = f": {said}" if said else ""
+    if done.status == NOT_NOW:
+        return NotNow(f"{safe(program)} asks to be called again later{because}")
+    room = os.statvfs(where.parent)
+    if room.f_bavail * room.f_frsize < _NOTHING_LEFT:
+        return NoSpace(
+            f"there is no room for what {safe(program)} writes below {safe(str(where.parent))}{because}",
+            hint="free some space; the work goes on by itself",
+        )
+    how = f"was ended by signal {-done.status}" if done.status < 0 else f"ended with {done.status}"
+    return SourceFailed(f"{safe(program)} {how}{because}")

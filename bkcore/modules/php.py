@@ -1,0 +1,136 @@
+"""What a PHP file of settings says, read without running any of it.
+
+Understood are `define('NAME', value);`, `$name = value;` and `const NAME = value;` with a string, a number, true, false
+or null as value, outside of comments and other strings. Whatever else stands there is passed over; a name whose last
+value is computed is known to be computed. (PHP: Language Reference, Strings and Comments.)
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bkcore.errors import SourceFailed
+from bkcore.safe import safe
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|\?>.*?(?:<\?(?:php\b|=)?|\Z)|/\*.*?\*/|(?:\#(?!\[)|//)[^\n]*?(?=\?>|\n|\Z))
+  | (?P<single>'(?:[^'\\]|\\.)*')
+  | (?P<double>"(?:[^"\\]|\\.)*")
+  | <<<[ \t]*["']?(?P<mark>[A-Za-z_]\w*)["']?\r?\n.*?\n[ \t]*(?P=mark)\b
+  | (?P<name>\$?[A-Za-z_\x80-\U0010ffff][\w\\]*)
+  | (?P<number>-?\d+(?:\.\d+)?)
+  | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_CONSTANTS = {"true": "1", "false": "", "null": ""}
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "e": "\x1b", "f": "\f", "\\": "\\", "$": "$", '"': '"'}
+_ESCAPED = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u\{([0-9A-Fa-f]{1,6})\}|(.))", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """values: by name, variables with their "$". computed: names whose value only PHP could tell. file: its name."""
+
+    file: str
+    values: dict[str, str] = field(default_factory=dict)
+    computed: frozenset[str] = frozenset()
+
+    def get(self, name: str, default: str | None = None) -> str:
+        """The value of a name. SourceFailed when it is computed, or missing and there is no default."""
+        if name in self.computed:
+            raise SourceFailed(
+                f"{safe(self.file)} computes {name}, and it is not run to find out",
+                hint=f"give that value in bk.toml, or write {name} as a plain string",
+            )
+        if name in self.values:
+            return self.values[name]
+        if default is None:
+            raise SourceFailed(f"{safe(self.file)} does not say {name}", hint="is it the right file?")
+        return default
+
+
+def settings(text: str, file: str) -> Settings:
+    """Read the text of such a file. The last value of a name counts."""
+    tokens = list(_tokens(text))
+    values: dict[str, str] = {}
+    computed: set[str] = set()
+    for at in range(len(tokens)):
+        found = _setting(tokens, at)
+        if found is None:
+            continue
+        name, value = found
+        values.pop(name, None)
+        computed.discard(name)
+        if value is None:
+            computed.add(name)
+        else:
+            values[name] = value
+    return Settings(file, values, frozenset(computed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """What stands between `<?php` and `?>`, without white space and comments."""
+    begin = re.search(r"<\?(?:php\b|=)?", text)
+    for match in _TOKEN.finditer(text, begin.end() if begin else len(text)):
+        if match.lastgroup != "space":
+            yield _Token(match.lastgroup or "other", match[0])
+
+
+def _setting(tokens: list[_Token], at: int) -> tuple[str, str | None] | None:
+    """The name and the value of the setting that begins there. The value is None when it is computed."""
+    ahead = tokens[at : at + 5]
+    words = [token.text for token in ahead]
+    if len(ahead) < 4:
+        return None
+    if words[0].lower() == "define" and words[1] == "(" and words[3] == ",":
+        return (_plain(ahead[2]) or "", _value(tokens, at + 4, ")"))
+    if words[0].lower() == "const" and words[2] == "=":
+        return (words[1], _value(tokens, at + 3, ";"))
+    if words[0].startswith("$") and words[1] == "=" and words[2] not in ("=", ">"):
+        return (words[0], _value(tokens, at + 2, ";"))
+    return None
+
+
+def _value(tokens: list[_Token], at: int, closing: str) -> str | None:
+    """A plain value that is all there is before the closing sign."""
+    if at + 1 >= len(tokens) or tokens[at + 1].text not in (closing, ","):
+        return None
+    return _plain(tokens[at])
+
+
+def _plain(token: _Token) -> str | None:
+    match token.kind:
+        case "single":
+            return re.sub(r"\\([\\'])", r"\1", token.text[1:-1])
+        case "double":
+            return _unescaped(token.text[1:-1])
+        case "number":
+            return token.text
+        case "name":
+            return _CONSTANTS.get(token.text.lower())
+        case _:
+            return None
+
+
+def _unescaped(text: str) -> str | None:
+    """The text of a string in double quotes; None when a variable is to be put in."""
+    if re.search(r"(?<!\\)(?:\\\\)*(?:\$[A-Za-z_{]|\{\$)", text):
+        return None
+    return _ESCAPED.sub(_character, text)
+
+
+def _character(match: re.Match[str]) -> str:
+    octal, hexadecimal, unicode, other = match.groups()
+    if octal:
+        return chr(int(octal, 8) & 0xFF)
+    if hexadecimal or unicode:
+        return chr(int(hexadecimal or unicode, 16))
+    return _ESCAPES.get(other, match[0])

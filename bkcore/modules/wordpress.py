@@ -1,0 +1,117 @@
+"""Module wordpress: a site's files and its database. wp-config.php is read and not run.
+
+The archive holds database.sql, and below files/ the folder of the site. The database is dumped first: what it names
+lies in files that are read after it.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bkcore.config.client import SourceOptions
+from bkcore.config.values import AbsolutePath, Told
+from bkcore.errors import SourceFailed
+from bkcore.flow import Stream
+from bkcore.modules import mysql
+from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.dump import password_in
+from bkcore.modules.patterns import Excludes, faults_of
+from bkcore.safe import safe
+from bkcore.state import Method
+
+if TYPE_CHECKING:
+    from bkcore.modules.php import Settings
+
+CONFIG = "wp-config.php"
+# HOST, HOST:PORT, HOST:/SOCKET, [IPV6]:PORT (wpdb::parse_db_host).
+_HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:]*)(?::(?P<port>\d+))?(?::(?P<socket>/.*))?"
+
+
+class WordpressOptions(SourceOptions, tag="wordpress", frozen=True, kw_only=True):
+    """Keys of a site.
+
+    path: its folder. config: where its wp-config.php lies, when that is neither in the folder nor above it. user,
+    password_file: a login of the database in place of the one that stands there.
+    """
+
+    path: AbsolutePath
+    config: AbsolutePath | None = None
+    user: str = ""
+    password_file: AbsolutePath | None = None
+
+    def faults(self) -> Iterator[Told]:
+        """Patterns that are none."""
+        yield from super().faults()
+        yield from faults_of(self.exclude)
+
+
+class Wordpress:
+    """One source a site."""
+
+    name = "wordpress"
+    Options: type[SourceOptions] = WordpressOptions
+
+    def sources(self, name: str, options: SourceOptions) -> list[Source]:
+        """The site."""
+        assert isinstance(options, WordpressOptions)
+        return [Source(name, self.name, Method.SFTP, path_of(options.path), options)]
+
+    def check(self, source: Source) -> list[Problem]:
+        """A site that is not there, programs that are missing."""
+        assert isinstance(source.options, WordpressOptions)
+        try:
+            read_config(source.path, source.options.config)
+        except SourceFailed as error:
+            return [Problem(error.text, error.hint or "correct its path in bk.toml"), *mysql.problems()]
+        return mysql.problems()
+
+    def prepare(self, source: Source, work: Workspace) -> Stream | None:
+        """Dump the database, and give that and the files."""
+        from bkcore.modules.parts import Files, Part, Parts
+        from bkcore.modules.tree import Tree
+
+        options = source.options
+        assert isinstance(options, WordpressOptions)
+        file, config = read_config(source.path, options.config)
+        found = login(config, options.user, options.password_file)
+        database = mysql.dumped(config.get("DB_NAME"), found, work)
+        parts = [Part(database)]
+        if file.parent != Path(os.fsdecode(source.path)):
+            parts.append(Part(Files({CONFIG.encode(): file}, work.stop)))
+        return Parts([*parts, Part(Tree(source.path, Excludes(options.exclude), work.stop), b"files")])
+
+
+def read_config(path: bytes, named: str | None) -> "tuple[Path, Settings]":
+    """A site's settings, and where they lie: where it is said, in its folder, or in the one above. SourceFailed."""
+    from bkcore.modules.php import settings
+
+    folder = Path(os.fsdecode(path))
+    places = [Path(named)] if named else [folder / CONFIG, folder.parent / CONFIG]
+    for place in places:
+        try:
+            return place, settings(place.read_text("utf-8", "surrogateescape"), str(place))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise SourceFailed(f"{safe(str(place))} cannot be read: {error.strerror}") from None
+    hint = f"its path is that of the folder with {CONFIG}; where that lies elsewhere, say config in bk.toml"
+    raise SourceFailed(f"there is no {CONFIG} in {safe(path)}", hint=hint)
+
+
+def login(config: "Settings", user: str = "", password_file: str | None = None) -> mysql.Login:
+    """The login that wp-config.php says, or the given one. SourceFailed."""
+    host = config.get("DB_HOST", "localhost")
+    match = re.fullmatch(_HOST, host)
+    if match is None:
+        raise SourceFailed(f"DB_HOST {safe(host)} in {safe(config.file)} is no address of a server")
+    name = match["host"].strip("[]")
+    port = int(match["port"]) if match["port"] else None
+    return mysql.Login(
+        user or config.get("DB_USER"),
+        password_in(password_file) if password_file else config.get("DB_PASSWORD", "" if user else None),
+        "" if match["socket"] and name in ("", "localhost") else name,
+        port,
+        match["socket"] or "",
+    )
