@@ -101,13 +101,13 @@ def test_level_2_lets_sqlite_and_git_look_and_says_where_there_is_nothing_more(
 
 def test_a_module_without_a_check_has_no_level_2_and_nothing_is_written_down(bkcore: Run, data: Path) -> None:
     made = store(data, 8, [file(b"dump", b"x")])
-    Entries(data).create(msgspec.structs.replace(made, source="wiki", module="wiki", path="/srv/wiki"))
-    code, _, err = bkcore("drill", "wiki", "--level", "2")
+    Entries(data).create(msgspec.structs.replace(made, source="ledger", module="postgres", path="/postgres/ledger"))
+    code, _, err = bkcore("drill", "ledger", "--level", "2")
     assert code == 2
-    assert "no level 2 check for this module: wiki" in err
+    assert "no level 2 check for this module: postgres" in err
     assert Proofs(data).all() == []
-    assert bkcore("drill", "wiki", "--level", "3")[0] == 2
-    assert bkcore("drill", "wiki")[0] == 0
+    assert bkcore("drill", "ledger", "--level", "3")[0] == 2
+    assert bkcore("drill", "ledger")[0] == 0
 
 
 def test_a_broken_database_is_whole_and_hashed_but_does_not_pass_level_2(
