@@ -11,6 +11,7 @@ from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Workspace
 from bkcore.modules.dump import dump
+from bkcore.modules.patterns import no_patterns
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -29,6 +30,7 @@ class CommandOptions(SourceOptions, tag="command", frozen=True, kw_only=True):
     def faults(self) -> Iterator[Told]:
         """Words that are none, a name that is a path."""
         yield from super().faults()
+        yield from no_patterns(self.exclude)
         try:
             words = shlex.split(self.run)
         except ValueError as error:

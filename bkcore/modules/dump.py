@@ -64,7 +64,7 @@ def require_room(folder: Path, size: int, what: str) -> None:
 def password_in(path: str) -> str:
     """What a file holds that has nothing but a password in it. SourceFailed when it cannot be read, or others may."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXO | stat.S_IWGRP):
                 raise SourceFailed(f"the password in {safe(path)} can be read by others", hint=f"chmod 600 {path}")
             return file.read().rstrip("\r\n")

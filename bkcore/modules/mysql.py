@@ -12,6 +12,7 @@ from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Notes, Stream
 from bkcore.modules.base import Problem, Source, Workspace
 from bkcore.modules.dump import ask, dump, password_in, require_room, secret_file
+from bkcore.modules.patterns import no_patterns
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -56,6 +57,7 @@ class MysqlOptions(SourceOptions, tag="mysql", frozen=True, kw_only=True):
     def faults(self) -> Iterator[Told]:
         """A name that is none, two ways to one server."""
         yield from super().faults()
+        yield from no_patterns(self.exclude)
         if not self.database or self.database.startswith("-") or "/" in self.database or "\0" in self.database:
             yield "database", "must be the name of a database"
         if self.socket and self.host:

@@ -59,6 +59,12 @@ def faults_of(patterns: Sequence[str]) -> Iterator[Told]:
             yield ("exclude", at), fault
 
 
+def no_patterns(patterns: Sequence[str]) -> Iterator[Told]:
+    """The same for a source of which no part can be left out."""
+    if patterns:
+        yield "exclude", "has no meaning here: nothing of this source can be left out"
+
+
 def _joined(patterns: Iterable[bytes]) -> re.Pattern[bytes]:
     """One expression for all; without any it is one that fits nothing."""
     return re.compile(b"|".join(map(_expression, patterns)) or _NOTHING, re.DOTALL)

@@ -5,19 +5,25 @@ or null as value, outside of comments and other strings. Whatever else stands th
 value is computed is known to be computed. (PHP: Language Reference, Strings and Comments.)
 """
 
+import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bkcore.errors import SourceFailed
 from bkcore.safe import safe
 
+# No settings are longer; whoever owns a site could make us read for ever.
+_LONGEST = 1 << 20
+# What is not closed reaches to the end, so that no text is looked through more than once.
 _TOKEN = re.compile(
     r"""
-    (?P<space>\s+|\?>.*?(?:<\?(?:php\b|=)?|\Z)|/\*.*?\*/|(?:\#(?!\[)|//)[^\n]*?(?=\?>|\n|\Z))
-  | (?P<single>'(?:[^'\\]|\\.)*')
-  | (?P<double>"(?:[^"\\]|\\.)*")
-  | <<<[ \t]*["']?(?P<mark>[A-Za-z_]\w*)["']?\r?\n.*?\n[ \t]*(?P=mark)\b
+    (?P<space>\s+|\?>.*?(?:<\?(?:php\b|=)?|\Z)|/\*.*?(?:\*/|\Z)|(?:\#(?!\[)|//)[^\n]*?(?=\?>|\n|\Z))
+  | (?P<single>'(?:[^'\\]|\\.)*(?:'|\\?\Z))
+  | (?P<double>"(?:[^"\\]|\\.)*(?:"|\\?\Z))
+  | <<<[ \t]*["']?(?P<mark>[A-Za-z_]\w*)["']?\r?\n.*?(?:\n[ \t]*(?P=mark)\b|\Z)
   | (?P<name>\$?[A-Za-z_\x80-\U0010ffff][\w\\]*)
   | (?P<number>-?\d+(?:\.\d+)?)
   | (?P<other>.)
@@ -49,6 +55,22 @@ class Settings:
         if default is None:
             raise SourceFailed(f"{safe(self.file)} does not say {name}", hint="is it the right file?")
         return default
+
+
+def read(path: Path) -> Settings:
+    """Read such a file. FileNotFoundError; SourceFailed when it is no plain file, too long, or cannot be read."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SourceFailed(f"{safe(str(path))} is no plain file")
+            data = file.read(_LONGEST + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except OSError as error:
+        raise SourceFailed(f"{safe(str(path))} cannot be read: {error.strerror}") from None
+    if len(data) > _LONGEST:
+        raise SourceFailed(f"{safe(str(path))} is longer than {_LONGEST} bytes, as no settings are")
+    return settings(data.decode("utf-8", "surrogateescape"), str(path))
 
 
 def settings(text: str, file: str) -> Settings:

@@ -12,6 +12,7 @@ from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Workspace
 from bkcore.modules.dump import ask, dump, password_in, require_room, secret_file
+from bkcore.modules.patterns import no_patterns
 from bkcore.state import Method
 
 _SIZE = "select pg_database_size(current_database())"
@@ -37,6 +38,7 @@ class PostgresOptions(SourceOptions, tag="postgres", frozen=True, kw_only=True):
     def faults(self) -> Iterator[Told]:
         """A name that is none."""
         yield from super().faults()
+        yield from no_patterns(self.exclude)
         if not self.database or "\0" in self.database or "/" in self.database:
             yield "database", "must be the name of a database"
 

@@ -2,16 +2,17 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bkcore.config.client import SourceOptions
-from bkcore.config.values import AbsolutePath
+from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import SourceFailed
 from bkcore.flow import Stop, Stream, check_stop
 from bkcore.modules.base import Problem, Source, Workspace, path_of
 from bkcore.modules.dump import require_room
+from bkcore.modules.patterns import no_patterns
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -28,6 +29,11 @@ class SqliteOptions(SourceOptions, tag="sqlite", frozen=True, kw_only=True):
     """Keys of a database source. path: the database file."""
 
     path: AbsolutePath
+
+    def faults(self) -> Iterator[Told]:
+        """Patterns, which mean nothing here."""
+        yield from super().faults()
+        yield from no_patterns(self.exclude)
 
 
 class Sqlite:

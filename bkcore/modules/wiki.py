@@ -96,13 +96,15 @@ class Wiki:
 
 
 def read_settings(file: Path) -> "Settings":
-    """What a wiki's LocalSettings.php says. SourceFailed when it cannot be read."""
-    from bkcore.modules.php import settings
+    """What a wiki's LocalSettings.php says. SourceFailed when it is not there or cannot be read."""
+    from bkcore.modules.php import read
 
     try:
-        return settings(file.read_text("utf-8", "surrogateescape"), str(file))
-    except OSError as error:
-        raise SourceFailed(f"{safe(str(file))} cannot be read: {error.strerror}") from None
+        return read(file)
+    except FileNotFoundError:
+        raise SourceFailed(
+            f"{safe(str(file))} is not there", hint="where it lies elsewhere, say settings in bk.toml"
+        ) from None
 
 
 def _database(said: "Settings", source: Source, work: Workspace) -> Stream:

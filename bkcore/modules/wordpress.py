@@ -85,17 +85,15 @@ class Wordpress:
 
 def read_config(path: bytes, named: str | None) -> "tuple[Path, Settings]":
     """A site's settings, and where they lie: where it is said, in its folder, or in the one above. SourceFailed."""
-    from bkcore.modules.php import settings
+    from bkcore.modules.php import read
 
     folder = Path(os.fsdecode(path))
     places = [Path(named)] if named else [folder / CONFIG, folder.parent / CONFIG]
     for place in places:
         try:
-            return place, settings(place.read_text("utf-8", "surrogateescape"), str(place))
-        except (FileNotFoundError, NotADirectoryError):
+            return place, read(place)
+        except FileNotFoundError:
             continue
-        except OSError as error:
-            raise SourceFailed(f"{safe(str(place))} cannot be read: {error.strerror}") from None
     hint = f"its path is that of the folder with {CONFIG}; where that lies elsewhere, say config in bk.toml"
     raise SourceFailed(f"there is no {CONFIG} in {safe(path)}", hint=hint)
 

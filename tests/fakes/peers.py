@@ -17,7 +17,11 @@ _SECONDS = 600
 
 
 def timed(argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> float:
-    """Seconds of a whole process, which must end well."""
+    """Seconds of a whole process, which must end well.
+
+    What was written before is on the disk by then: a program that waits for its file system would wait for that too.
+    """
+    os.sync()
     begun = time.perf_counter()
     environment = {**os.environ, **(env or {})}
     done = subprocess.run(

@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,21 @@ def test_a_password_in_an_option_file_is_quoted_and_all_of_it_there(password: st
 def test_a_password_that_no_option_file_can_hold_is_said() -> None:
     with pytest.raises(SourceFailed, match="line end"):
         Login(password="a\nuser=root").file()
+
+
+@pytest.mark.parametrize("text", ["/*", "<<<A\n", "'\\", '"\\', "?>", "//", "define('A',"])
+def test_a_text_that_is_never_closed_is_looked_through_once(text: str) -> None:
+    begun = time.process_time()
+    settings("<?php " + text * 100_000, "f")
+    assert time.process_time() - begun < 20
+
+
+def test_a_fifo_or_an_endless_file_in_the_place_of_settings_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "wp-config.php")
+    with pytest.raises(SourceFailed, match="no plain file"):
+        read_config(bytes(tmp_path), None)
+    (tmp_path / "wp-config.php").unlink()
+    with (tmp_path / "wp-config.php").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(SourceFailed, match="as no settings are"):
+        read_config(bytes(tmp_path), None)
