@@ -6,6 +6,7 @@ from bkcore.cli.options import LazyVerbs
 
 # Where each command lives: module and name in it. Hidden ones are internal and stable.
 COMMANDS = {
+    "access": ("bkcore.cli.access", "access"),
     "accept": ("bkcore.cli.accept", "accept_verb"),
     "backup": ("bkcore.cli.backup", "backup"),
     "cancel": ("bkcore.cli.requests", "cancel"),
@@ -26,6 +27,7 @@ COMMANDS = {
     "retry": ("bkcore.cli.requests", "retry"),
     "serve": ("bkcore.cli.serve", "serve"),
     "show": ("bkcore.cli.requests", "show"),
+    "source": ("bkcore.cli.source", "source"),
     "status": ("bkcore.cli.status", "status"),
     "tick": ("bkcore.cli.tick", "tick"),
     "do_backup": ("bkcore.cli.tick", "do_backup"),

@@ -45,7 +45,8 @@ class Workspace:
 class Module(Protocol):
     """One kind of thing to back up.
 
-    sources() and check() are cheap and touch no data. prepare() gives the stream to archive, or None when the server
+    sources(), places() and check() are cheap and touch no data. places() names the files and folders that must be
+    readable. prepare() gives the stream to archive, or None when the server
     fetches the source where it lies; it raises SourceFailed, or NotNow when it should be asked again later.
     """
 
@@ -56,6 +57,8 @@ class Module(Protocol):
     def Options(self) -> type[SourceOptions]: ...  # noqa: N802 - it is a class, named as one
 
     def sources(self, name: str, options: SourceOptions) -> list[Source]: ...
+
+    def places(self, source: Source) -> list[bytes]: ...
 
     def check(self, source: Source) -> list[Problem]: ...
 

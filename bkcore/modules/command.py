@@ -52,6 +52,10 @@ class Command:
         """The command."""
         return [Source(name, self.name, Method.SFTP, os.fsencode(f"/command/{name}"), options)]
 
+    def places(self, source: Source) -> list[bytes]:  # noqa: ARG002 - whatever the source
+        """None: what the program reads is its own affair."""
+        return []
+
     def check(self, source: Source) -> list[Problem]:
         """A program that is not there."""
         try:

@@ -40,6 +40,10 @@ class Directories:
         method = Method.SFTP if options.as_ == "archive" else Method.RSYNC
         return [Source(name, self.name, method, path_of(options.path), options)]
 
+    def places(self, source: Source) -> list[bytes]:
+        """The directory."""
+        return [source.path]
+
     def check(self, source: Source) -> list[Problem]:
         """A directory that is not there or cannot be read."""
         shown = safe(source.path)

@@ -55,6 +55,10 @@ class Git:
         ]
         return sorted({source.path: source for source in found}.values(), key=lambda source: source.path)
 
+    def places(self, source: Source) -> list[bytes]:
+        """The repository."""
+        return [source.path]
+
     def check(self, source: Source) -> list[Problem]:
         """A repository that is not there or cannot be read, folders that cannot be searched, git itself."""
         problems = []

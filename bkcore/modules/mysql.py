@@ -10,7 +10,7 @@ from bkcore.config.client import SourceOptions
 from bkcore.config.values import AbsolutePath, Port, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Notes, Stream
-from bkcore.modules.base import Problem, Source, Workspace
+from bkcore.modules.base import Problem, Source, Workspace, path_of
 from bkcore.modules.dump import ask, dump, password_in, require_room, secret_file
 from bkcore.modules.patterns import no_patterns
 from bkcore.safe import safe
@@ -98,6 +98,11 @@ class Mysql:
         """The database."""
         assert isinstance(options, MysqlOptions)
         return [Source(name, self.name, Method.SFTP, os.fsencode(f"/mysql/{options.database}"), options)]
+
+    def places(self, source: Source) -> list[bytes]:
+        """The file with the password; the database itself is reached through its server."""
+        assert isinstance(source.options, MysqlOptions)
+        return [path_of(source.options.password_file)] if source.options.password_file else []
 
     def check(self, source: Source) -> list[Problem]:  # noqa: ARG002 - whatever the source, they are the same
         """Programs that are missing."""

@@ -47,6 +47,10 @@ class Sqlite:
         assert isinstance(options, SqliteOptions)
         return [Source(name, self.name, Method.SFTP, path_of(options.path), options)]
 
+    def places(self, source: Source) -> list[bytes]:
+        """The database."""
+        return [source.path]
+
     def check(self, source: Source) -> list[Problem]:
         """A database that is not there or cannot be read."""
         shown = safe(source.path)

@@ -38,6 +38,10 @@ class Trac:
         assert isinstance(options, TracOptions)
         return [Source(name, self.name, Method.SFTP, path_of(options.path), options)]
 
+    def places(self, source: Source) -> list[bytes]:
+        """The environment."""
+        return [source.path]
+
     def check(self, source: Source) -> list[Problem]:
         """A folder that is no environment, a program that is missing."""
         problems = []

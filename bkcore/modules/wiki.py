@@ -61,6 +61,11 @@ class Wiki:
         assert isinstance(options, WikiOptions)
         return [Source(name, self.name, Method.SFTP, path_of(options.path), options)]
 
+    def places(self, source: Source) -> list[bytes]:
+        """The wiki, and its settings where they lie elsewhere."""
+        assert isinstance(source.options, WikiOptions)
+        return [source.path, *([path_of(source.options.settings)] if source.options.settings else [])]
+
     def check(self, source: Source) -> list[Problem]:
         """A folder that is no wiki, settings that cannot be read, programs that are missing."""
         options = source.options

@@ -58,6 +58,12 @@ class Wordpress:
         assert isinstance(options, WordpressOptions)
         return [Source(name, self.name, Method.SFTP, path_of(options.path), options)]
 
+    def places(self, source: Source) -> list[bytes]:
+        """The site, and what lies elsewhere."""
+        options = source.options
+        assert isinstance(options, WordpressOptions)
+        return [source.path, *(path_of(each) for each in (options.config, options.password_file) if each)]
+
     def check(self, source: Source) -> list[Problem]:
         """A site that is not there, programs that are missing."""
         assert isinstance(source.options, WordpressOptions)
