@@ -9,9 +9,9 @@ from _pytest.terminal import TerminalReporter
 from fakes import missing
 from fakes.counted import Attacks, tell_attacks
 from fakes.door import Door
-from fakes.figure import figure, tell_figures
 from fakes.missing import pytest_addoption, pytest_collection_modifyitems, pytest_sessionfinish
 from fakes.sshd import Sshd
+from fakes.told_figures import figure, tell_figures
 from fakes.world import Pair, make_pair
 from hypothesis import HealthCheck, settings
 

@@ -134,14 +134,19 @@ def _chosen(end: ClientEnd, sources: Sequence[Source], module: str, path: str) -
         raise UsageError(f"there is no module {module}{guess}", hint=f"modules: {', '.join(sorted(MODULES))}")
     found = [source for source in sources if not name or source.module == name]
     if path:
-        # What lies in no folder, such as a database, is meant by its name alone too.
-        wanted = [os.fsencode(os.path.abspath(path)), *(os.fsencode(f"/{each}/{path}") for each in MODULES)]
-        found = [source for source in found if source.path in wanted]
+        wanted = os.fsencode(os.path.abspath(path))
+        found = [source for source in found if source.path == wanted or _is_named(source, path)]
     if not found:
         what = f"{name} source" if name else "source"
         where = f" at {os.path.abspath(path)}" if path else ""
         raise UsageError(f"{end.home.config} names no {what}{where}", hint=_to_add(name, path))
     return found
+
+
+def _is_named(source: Source, name: str) -> bool:
+    """Whether it lies in no folder, such as a database, and is called so."""
+    above, _, last = source.path.rpartition(b"/")
+    return last == os.fsencode(name) and (above + b"/").startswith(b"/%s/" % source.module.encode())
 
 
 def _to_add(module: str, path: str) -> str:

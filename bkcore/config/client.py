@@ -136,6 +136,11 @@ class SourceOptions(Table, tag_field="module", frozen=True, kw_only=True):
         """The module's name, as the file says it."""
         return str(self.__struct_config__.tag)
 
+    @property
+    def place(self) -> str:
+        """Where its one thing lies; with the module it tells the source from all others. "" when the label does."""
+        return (getattr(self, "path", None) or "").rstrip("/")
+
     def schedule(self, default: Schedule) -> Schedule:
         """When this source is due: its own words, else the default's."""
         return Schedule(
@@ -203,6 +208,15 @@ class ClientConfig(Table, frozen=True, kw_only=True):
                     yield (kind, name), "this name is taken by a folder of the store: use another"
                 elif not is_label(name):
                     yield (kind, name), LABEL_RULE
+        yield from self._doubled()
+
+    def _doubled(self) -> Iterator[Told]:
+        """Sources that a server could not tell apart: of two only one would ever be backed up."""
+        first: dict[tuple[str, str], str] = {}
+        for name, options in self.source.items():
+            other = first.setdefault((options.module, options.place or f"\0{name}"), name)
+            if other != name:
+                yield ("source", name), f"is the same as [source.{other}]: the module and what it backs up"
 
 
 def name_faults(name: str, modules: Iterable[str]) -> Iterator[tuple[str, str]]:

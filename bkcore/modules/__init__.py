@@ -37,4 +37,7 @@ def sources_of(config: ClientConfig) -> list[Source]:
     found = [
         source for name, options in config.source.items() for source in MODULES[options.module].sources(name, options)
     ]
-    return unique(found, frozenset(config.source))
+    # What is named itself, and found below a folder too, is meant as it is named.
+    named = {(each.module, each.path): each for each in found if each.options.place}
+    mine = [each for each in found if named.get((each.module, each.path), each) is each]
+    return unique(mine, frozenset(config.source))

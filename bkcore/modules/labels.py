@@ -33,7 +33,7 @@ def unique(sources: Iterable[Source], taken: frozenset[str]) -> list[Source]:
 
 def _owns(source: Source, taken: frozenset[str]) -> bool:
     """Whether that is the source's name in the configuration itself, and not one made of a path."""
-    return source.label in taken and getattr(source.options, "path", None) is not None
+    return source.label in taken and not getattr(source.options, "below", None)
 
 
 def _hashed(label: str, path: bytes) -> str:

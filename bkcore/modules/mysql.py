@@ -1,6 +1,7 @@
 """Module mysql: one database of MariaDB or MySQL as it is at one moment, with its routines, events and triggers."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ _PLAIN_TABLES = (
     " where table_schema = {} and table_type = 'BASE TABLE' and engine <> 'InnoDB'"
 )
 _MOST_NAMED = 10
+# As wpdb::parse_db_host and MediaWiki's $wgDBserver take it.
+_ADDRESS = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:]*)(?::(?P<port>\d+))?(?::(?P<socket>/.*))?"
 
 
 class MysqlOptions(SourceOptions, tag="mysql", frozen=True, kw_only=True):
@@ -53,6 +56,12 @@ class MysqlOptions(SourceOptions, tag="mysql", frozen=True, kw_only=True):
     port: Port | None = None
     user: str = ""
     password_file: AbsolutePath | None = None
+
+    @property
+    def place(self) -> str:
+        """It lies in no folder, and is named by its server and its name."""
+        port = f":{self.port}" if self.port else ""
+        return "/".join(filter(None, ("/mysql", (self.socket or self.host).strip("/") + port, self.database)))
 
     def faults(self) -> Iterator[Told]:
         """A name that is none, two ways to one server."""
@@ -74,6 +83,16 @@ class Login:
     port: int | None = None
     socket: str = ""
 
+    @classmethod
+    def at(cls, address: str, user: str, password: str) -> "Login":
+        """At a server as settings in PHP say it: HOST, HOST:PORT, HOST:/SOCKET or [IPV6]:PORT. SourceFailed."""
+        match = re.fullmatch(_ADDRESS, address)
+        if match is None:
+            raise SourceFailed(f"{safe(address)} is no address of a database server")
+        host, port, socket = match["host"].strip("[]"), match["port"], match["socket"] or ""
+        is_here = bool(socket) and host in ("", "localhost")
+        return cls(user, password, "" if is_here else host, int(port) if port else None, socket)
+
     def file(self) -> str:
         """The text of an option file that says so. SourceFailed for what no such file can hold."""
         given = {
@@ -89,7 +108,7 @@ class Login:
 
 
 class Mysql:
-    """One source a database. Its path is /mysql/DATABASE."""
+    """One source a database. Its path is /mysql/DATABASE, with the server before the name when one is said."""
 
     name = "mysql"
     Options: type[SourceOptions] = MysqlOptions
@@ -97,7 +116,7 @@ class Mysql:
     def sources(self, name: str, options: SourceOptions) -> list[Source]:
         """The database."""
         assert isinstance(options, MysqlOptions)
-        return [Source(name, self.name, Method.SFTP, os.fsencode(f"/mysql/{options.database}"), options)]
+        return [Source(name, self.name, Method.SFTP, os.fsencode(options.place), options)]
 
     def places(self, source: Source) -> list[bytes]:
         """The file with the password; the database itself is reached through its server."""

@@ -35,6 +35,12 @@ class PostgresOptions(SourceOptions, tag="postgres", frozen=True, kw_only=True):
     password_file: AbsolutePath | None = None
     globals: Literal["full", "without-passwords", "no"] = "full"
 
+    @property
+    def place(self) -> str:
+        """It lies in no folder, and is named by its server and its name."""
+        port = f":{self.port}" if self.port else ""
+        return "/".join(filter(None, ("/postgres", self.host.strip("/") + port, self.database)))
+
     def faults(self) -> Iterator[Told]:
         """A name that is none."""
         yield from super().faults()
@@ -44,7 +50,7 @@ class PostgresOptions(SourceOptions, tag="postgres", frozen=True, kw_only=True):
 
 
 class Postgres:
-    """One source a database. Its path is /postgres/DATABASE."""
+    """One source a database. Its path is /postgres/DATABASE, with the server before the name when one is said."""
 
     name = "postgres"
     Options: type[SourceOptions] = PostgresOptions
@@ -52,7 +58,7 @@ class Postgres:
     def sources(self, name: str, options: SourceOptions) -> list[Source]:
         """The database."""
         assert isinstance(options, PostgresOptions)
-        return [Source(name, self.name, Method.SFTP, os.fsencode(f"/postgres/{options.database}"), options)]
+        return [Source(name, self.name, Method.SFTP, os.fsencode(options.place), options)]
 
     def places(self, source: Source) -> list[bytes]:
         """The file with the password; the database itself is reached through its server."""
@@ -75,7 +81,7 @@ class Postgres:
         dumped = work.folder / "database.dump"
         # Not compressed: we do that ourselves, and what did not change is found again only in plain bytes.
         dump(["pg_dump", "-Fc", "-Z0", *login.words, "-d", login.database], dumped, work, env=login.env)
-        dump(["pg_restore", "-f", os.devnull, str(dumped)], work.folder / "checked", work)
+        ask(["pg_restore", "-f", os.devnull, str(dumped)], work)
         files = {b"database.dump": dumped}
         if options.globals != "no":
             files[b"globals.sql"] = _globals(options, login, work)

@@ -125,15 +125,8 @@ def _database(said: "Settings", source: Source, work: Workspace) -> Stream:
 
 
 def _login(said: "Settings") -> mysql.Login:
-    host, _, rest = said.get("$wgDBserver", "localhost").partition(":")
-    socket = rest if rest.startswith("/") else ""
-    return mysql.Login(
-        said.get("$wgDBuser"),
-        said.get("$wgDBpassword", ""),
-        "" if socket else host,
-        int(rest) if rest.isdecimal() else None,
-        socket,
-    )
+    server = said.get("$wgDBserver", "localhost")
+    return mysql.Login.at(server, said.get("$wgDBuser"), said.get("$wgDBpassword", ""))
 
 
 def _sqlite(said: "Settings", source: Source, work: Workspace) -> Stream:

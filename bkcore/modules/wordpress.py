@@ -5,7 +5,6 @@ lies in files that are read after it.
 """
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from bkcore.modules.php import Settings
 
 CONFIG = "wp-config.php"
-# HOST, HOST:PORT, HOST:/SOCKET, [IPV6]:PORT (wpdb::parse_db_host).
-_HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:]*)(?::(?P<port>\d+))?(?::(?P<socket>/.*))?"
 
 
 class WordpressOptions(SourceOptions, tag="wordpress", frozen=True, kw_only=True):
@@ -106,16 +103,5 @@ def read_config(path: bytes, named: str | None) -> "tuple[Path, Settings]":
 
 def login(config: "Settings", user: str = "", password_file: str | None = None) -> mysql.Login:
     """The login that wp-config.php says, or the given one. SourceFailed."""
-    host = config.get("DB_HOST", "localhost")
-    match = re.fullmatch(_HOST, host)
-    if match is None:
-        raise SourceFailed(f"DB_HOST {safe(host)} in {safe(config.file)} is no address of a server")
-    name = match["host"].strip("[]")
-    port = int(match["port"]) if match["port"] else None
-    return mysql.Login(
-        user or config.get("DB_USER"),
-        password_in(password_file) if password_file else config.get("DB_PASSWORD", "" if user else None),
-        "" if match["socket"] and name in ("", "localhost") else name,
-        port,
-        match["socket"] or "",
-    )
+    password = password_in(password_file) if password_file else config.get("DB_PASSWORD", "" if user else None)
+    return mysql.Login.at(config.get("DB_HOST", "localhost"), user or config.get("DB_USER"), password)

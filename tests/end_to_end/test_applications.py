@@ -13,8 +13,8 @@ import pytest
 from fakes.applications import mediawiki, trac, wordpress
 from fakes.applications.mariadb import mariadb
 from fakes.applications.postgres import postgres
-from fakes.figure import Figure
 from fakes.ssh_pair import CLIENT, ssh_pair
+from fakes.told_figures import Figure
 from fakes.typed import typed
 
 from bkcore.archive.entries import Entries

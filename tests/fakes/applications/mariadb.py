@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fakes.applications.programs import said, wait_until
+from fakes.applications.programs import said, serving
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,8 @@ def mariadb(folder: Path) -> Iterator[Mariadb]:
     made = ("--auth-root-authentication-method=normal", "--skip-test-db")
     said("mariadb-install-db", "--no-defaults", user, f"--datadir={data}", *made)
     words = ("--no-defaults", user, f"--datadir={data}", f"--socket={socket}", "--skip-networking")
-    with log.open("wb") as output:
-        running = subprocess.Popen(["/usr/sbin/mariadbd", *words], stdout=output, stderr=output)
-    try:
-        wait_until(lambda: _answers(socket), running, log)
+    with serving(["/usr/sbin/mariadbd", *words], log, lambda: _answers(socket)):
         yield Mariadb(socket)
-    finally:
-        running.terminate()
-        running.wait(30)
 
 
 def _answers(socket: Path) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fakes.applications.programs import said, wait_until
+from fakes.applications.programs import said, serving
 
 _LIBRARY = Path("/usr/lib/postgresql")
 _ACCOUNT = "postgres"
@@ -49,15 +49,8 @@ def postgres() -> Iterator[Postgres]:
         made = ("-U", _ACCOUNT, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         said(*before, programs / "initdb", "-D", folder / "data", *made, cwd=Path("/"))
         words = ("-D", str(folder / "data"), "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off")
-        with log.open("wb") as output:
-            argv = [*before, str(programs / "postgres"), *words]
-            running = subprocess.Popen(argv, stdout=output, stderr=output, cwd="/")
-        try:
-            wait_until(lambda: _answers(folder), running, log)
+        with serving([*before, str(programs / "postgres"), *words], log, lambda: _answers(folder)):
             yield Postgres(folder)
-        finally:
-            running.terminate()
-            running.wait(30)
     finally:
         shutil.rmtree(folder)
 

@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,18 @@ def said(*argv: str | Path, stdin: str = "", env: Mapping[str, str] | None = Non
     return done.stdout
 
 
-def wait_until(is_true: Callable[[], bool], running: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Ask again until it is so. The test fails when the program ends before, with the end of its log."""
-    while not is_true():
-        try:
-            running.wait(0.05)
-        except subprocess.TimeoutExpired:
-            continue
-        pytest.fail(f"{running.args!r} ended with {running.returncode}: {log.read_text()[-2000:]}")
+@contextmanager
+def serving(argv: Sequence[str], log: Path, answers: Callable[[], bool]) -> Iterator[None]:
+    """A server, from its first answer until the block ends. The test fails with its log when it ends before."""
+    with log.open("wb") as output:
+        running = subprocess.Popen(argv, stdout=output, stderr=output, cwd="/")
+    try:
+        while not answers():
+            if running.poll() is not None:
+                pytest.fail(f"{argv} ended with {running.returncode}: {log.read_text()[-2000:]}")
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(0.05)
+        yield
+    finally:
+        running.terminate()
+        running.wait(30)

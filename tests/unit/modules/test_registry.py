@@ -34,7 +34,7 @@ def repository(path: Path) -> Path:
 
 
 def test_a_configuration_gives_its_sources_with_labels_of_their_own(tmp_path: Path) -> None:
-    for name in ("a.git", "team/a.git", "work/tree/.git"):
+    for name in ("a.git", "team/a.git", "wood/tree/.git"):
         repository(tmp_path / "srv" / name)
     found = loaded(
         tmp_path,
@@ -48,7 +48,7 @@ def test_a_configuration_gives_its_sources_with_labels_of_their_own(tmp_path: Pa
         ("etc", "directories", Method.SFTP, b"/etc"),
         ("repos-a.git", "git", Method.GIT, bytes(tmp_path / "srv/a.git")),
         ("repos-team_a.git", "git", Method.GIT, bytes(tmp_path / "srv/team/a.git")),
-        ("repos-work_tree", "git", Method.GIT, bytes(tmp_path / "srv/work/tree/.git")),
+        ("repos-wood_tree", "git", Method.GIT, bytes(tmp_path / "srv/wood/tree/.git")),
         ("shop", "sqlite", Method.SFTP, b"/var/shop.sqlite"),
     ]
 
@@ -57,6 +57,10 @@ def test_a_configuration_gives_its_sources_with_labels_of_their_own(tmp_path: Pa
     ("text", "told"),
     [
         ('[source.x]\nmodule = "git"\n', "source.x.path: needs either path"),
+        (
+            '[source.x]\nmodule = "mysql"\ndatabase = "a"\n[source.y]\nmodule = "mysql"\ndatabase = "a"\nuser = "b"\n',
+            "source.y: is the same as",
+        ),
         ('[source.x]\nmodule = "command"\nrun = "date"\n', "source.x.run: must begin with the full path"),
         ('[source.x]\nmodule = "command"\nrun = "/bin/a \'"\n', "source.x.run: cannot be split"),
         ('[source.x]\nmodule = "command"\nrun = "/bin/a"\nfile = "a/b"\n', "source.x.file: must be the name"),
@@ -116,3 +120,29 @@ def test_the_registry_loads_nothing_heavy() -> None:
 
 def test_every_module_is_found_under_its_own_name() -> None:
     assert {name: module.name for name, module in MODULES.items()} == {name: name for name in MODULES}
+
+
+def test_databases_of_one_name_on_several_servers_are_sources_of_their_own(tmp_path: Path) -> None:
+    servers = ("", 'socket = "/run/b.sock"\n', 'host = "db"\n', 'host = "db"\nport = 3307\n')
+    tables = (f'[source.x{at}]\nmodule = "mysql"\ndatabase = "a"\n{each}' for at, each in enumerate(servers))
+    found = loaded(tmp_path, "".join(tables))
+    assert [each.label for each in found] == ["x0", "x1", "x2", "x3"]
+    assert [each.path for each in found] == [b"/mysql/a", b"/mysql/run/b.sock/a", b"/mysql/db/a", b"/mysql/db:3307/a"]
+
+
+def test_one_folder_as_a_tree_and_as_an_archive_is_a_fault(tmp_path: Path) -> None:
+    tree = '[source.x]\nmodule = "directories"\npath = "/a"\n'
+    archive = '[source.y]\nmodule = "rsync"\npath = "/a/"\nas = "archive"\n'
+    with pytest.raises(ConfigError, match=r"source\.y: is the same as \[source\.x\]"):
+        loaded(tmp_path, tree + archive)
+
+
+def test_a_repository_that_is_named_itself_is_not_one_of_those_found_below(tmp_path: Path) -> None:
+    for name in ("a.git", "b.git"):
+        repository(tmp_path / "srv" / name)
+    found = loaded(
+        tmp_path,
+        f'[source.all]\nmodule = "git"\nbelow = ["{tmp_path}/srv"]\n'
+        f'[source.mine]\nmodule = "git"\npath = "{tmp_path}/srv/a.git"\nevery = "1h"\n',
+    )
+    assert [each.label for each in found] == ["all-b.git", "mine"]
