@@ -12,7 +12,7 @@ from typing import IO
 
 from bkcore import process
 from bkcore.errors import NoSpace, NotNow, SourceFailed
-from bkcore.modules.base import Workspace
+from bkcore.modules.base import Problem, Workspace
 from bkcore.safe import safe
 
 # sysexits.h, EX_TEMPFAIL: a program that says so is asked again later.
@@ -53,10 +53,10 @@ def ask(argv: Sequence[str], work: Workspace, *, env: Mapping[str, str] | None =
 def require_room(folder: Path, size: int, what: str) -> None:
     """That so many bytes of a dump fit below a folder. what: for whom. NoSpace."""
     room = os.statvfs(folder)
-    free = room.f_bavail * room.f_frsize
-    if free < size + _NOTHING_LEFT:
+    free, wanted = room.f_bavail * room.f_frsize, size + _NOTHING_LEFT
+    if free < wanted:
         raise NoSpace(
-            f"{safe(what)} needs about {size} bytes below {safe(str(folder.parent))}, and {free} are free",
+            f"{safe(what)} needs about {wanted} bytes below {safe(str(folder.parent))}, and {free} are free",
             hint="free some space; the work goes on by itself",
         )
 
@@ -71,6 +71,16 @@ def password_in(path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SourceFailed(f"the password in {safe(path)} cannot be read: {reason}") from None
+
+
+def password_problems(path: str | None) -> list[Problem]:
+    """Why password_in() would refuse it; no problem when there is none."""
+    try:
+        if path is not None:
+            password_in(path)
+    except SourceFailed as error:
+        return [Problem(error.text, error.hint)]
+    return []
 
 
 def secret_file(folder: Path, name: str, text: str) -> Path:
@@ -93,8 +103,9 @@ def _tail(file: IO[bytes]) -> bytes:
 
 
 def _failed(program: str, done: process.Done, where: Path) -> NotNow | NoSpace | SourceFailed:
-    said = safe(done.err.decode("utf-8", "replace").strip().rpartition("\n")[2], 300)
-    because = f": {said}" if said else ""
+    # What is indented goes on with the line above it.
+    lines = [line for line in done.err.decode("utf-8", "replace").splitlines() if line[:1].strip()]
+    because = f": {safe(lines[-1], 300)}" if lines else ""
     if done.status == NOT_NOW:
         return NotNow(f"{safe(program)} asks to be called again later{because}")
     room = os.statvfs(where.parent)

@@ -11,7 +11,7 @@ from bkcore.config.values import AbsolutePath, Port, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Workspace, path_of
-from bkcore.modules.dump import ask, dump, password_in, require_room, secret_file
+from bkcore.modules.dump import ask, dump, password_in, password_problems, require_room, secret_file
 from bkcore.modules.patterns import no_patterns
 from bkcore.state import Method
 
@@ -65,9 +65,11 @@ class Postgres:
         assert isinstance(source.options, PostgresOptions)
         return [path_of(source.options.password_file)] if source.options.password_file else []
 
-    def check(self, source: Source) -> list[Problem]:  # noqa: ARG002 - whatever the source, they are the same
-        """Programs that are missing."""
-        return list(missing("psql", "pg_dump", "pg_dumpall", "pg_restore"))
+    def check(self, source: Source) -> list[Problem]:
+        """Programs that are missing, a password that cannot be used."""
+        assert isinstance(source.options, PostgresOptions)
+        programs = missing("psql", "pg_dump", "pg_dumpall", "pg_restore")
+        return [*programs, *password_problems(source.options.password_file)]
 
     def prepare(self, source: Source, work: Workspace) -> Stream | None:
         """Dump it, read the dump to its end, and give it with the server's roles."""

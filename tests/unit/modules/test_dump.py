@@ -54,6 +54,7 @@ def test_what_a_command_writes_is_the_archive(tmp_path: Path, work: Workspace) -
     [
         ("echo half; exit 3", SourceFailed, "ended with 3"),
         ("echo half; echo 'disk on fire' >&2; exit 1", SourceFailed, "disk on fire"),
+        ("printf 'x: no server\\n\\tIs it running?\\n' >&2; exit 2", SourceFailed, "ended with 2: x: no server$"),
         ("echo half; kill -9 $$", SourceFailed, "signal 9"),
         ("echo half", SourceFailed, "# end is missing"),
         ("exit 75", NotNow, "called again later"),
@@ -112,6 +113,11 @@ def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None
         password_in(str(file))
     with pytest.raises(SourceFailed, match="cannot be read"):
         password_in(str(tmp_path / "none"))
+    for name in ("mysql", "postgres"):
+        module = MODULES[name]
+        options = module.Options(database="a", password_file=str(file))  # type: ignore[call-arg]
+        (source,) = module.sources("db", options)
+        assert any("read by others" in problem.text for problem in module.check(source))
 
 
 def test_room_is_looked_at_before_a_dump_begins(work: Workspace) -> None:
