@@ -163,7 +163,7 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    stdin: bytes | IO[bytes] = b"",
+    stdin: bytes = b"",
     reach: Reach | None = None,
     total: float = 0.0,
     stopped: Callable[[], bool] = lambda: False,
@@ -171,11 +171,10 @@ def run(
 ) -> Done:
     """Run a program to its end and return what it said; its exit status is the caller's to judge.
 
-    stdin: what it reads, or the file that it reads. total: seconds until Stalled, 0 for no bound. stopped: asked a few
-    times a second, Stopped when true. watch: called as often, ends the program by raising. The whole process group is
-    gone when this raises.
+    total: seconds until Stalled, 0 for no bound. stopped: asked a few times a second, Stopped when true. watch: called
+    as often, ends the program by raising. The whole process group is gone when this raises.
     """
-    with _input(stdin) if isinstance(stdin, bytes) else contextlib.nullcontext(stdin) as given:
+    with _input(stdin) as given:
         child = start(argv, env=env, cwd=cwd, stdin=given, reach=reach)
     return _ended(child, argv, time.monotonic() + total if total else 0.0, stopped, watch)
 

@@ -46,8 +46,8 @@ class Module(Protocol):
     """One kind of thing to back up.
 
     sources(), places() and check() are cheap and touch no data. places() names the files and folders that must be
-    readable. prepare() gives the stream to archive, or None when the server
-    fetches the source where it lies; it raises SourceFailed, or NotNow when it should be asked again later.
+    readable. prepare() gives the stream to archive, or None when the server fetches the source where it lies; it raises
+    SourceFailed, or NotNow when it should be asked again later.
     """
 
     @property

@@ -5,6 +5,7 @@ written to the scratch folder first, checked, and streamed from there.
 """
 
 import os
+import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,9 +37,16 @@ def dump(
         work.log(done.err)
         if done.status:
             raise _failed(argv[0], done, into)
-        if ends and ends not in _tail(file):
+        if not ends_with(file, ends):
             reason = f"its output does not end as a whole one does ({safe(ends)} is missing)"
             raise SourceFailed(f"{safe(argv[0])} broke off: {reason}")
+
+
+def ends_with(file: IO[bytes], mark: bytes) -> bool:
+    """Whether the closing mark of a dump stands near the end of an open file; b"" always does."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _TAIL, 0))
+    return mark in file.read()
 
 
 def ask(argv: Sequence[str], work: Workspace, *, env: Mapping[str, str] | None = None) -> str:
@@ -66,7 +74,9 @@ def password_in(path: str) -> str:
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXO | stat.S_IWGRP):
-                raise SourceFailed(f"the password in {safe(path)} can be read by others", hint=f"chmod 600 {path}")
+                raise SourceFailed(
+                    f"the password in {safe(path)} can be read by others", hint=shlex.join(["chmod", "600", path])
+                )
             return file.read().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
@@ -83,23 +93,17 @@ def password_problems(path: str | None) -> list[Problem]:
     return []
 
 
-def secret_file(folder: Path, name: str, text: str) -> Path:
+def private_file(folder: Path, name: str, data: bytes) -> Path:
     """A new file that only its owner can read, for what must stand in no command line."""
     path = folder / name
     with _new(path) as file:
-        file.write(text.encode())
+        file.write(data)
     return path
 
 
 def _new(path: Path) -> IO[bytes]:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR), "r+b")
-
-
-def _tail(file: IO[bytes]) -> bytes:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - _TAIL, 0))
-    return file.read()
 
 
 def _failed(program: str, done: process.Done, where: Path) -> NotNow | NoSpace | SourceFailed:

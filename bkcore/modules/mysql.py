@@ -12,7 +12,7 @@ from bkcore.config.values import AbsolutePath, Port, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Notes, Stream
 from bkcore.modules.base import Problem, Source, Workspace, path_of
-from bkcore.modules.dump import ask, dump, password_in, password_problems, require_room, secret_file
+from bkcore.modules.dump import ask, dump, password_in, password_problems, private_file, require_room
 from bkcore.modules.patterns import no_patterns
 from bkcore.safe import safe
 from bkcore.state import Method
@@ -151,7 +151,7 @@ def dumped(database: str, login: Login, work: Workspace) -> "Files":
     """A stream of one file, database.sql. SourceFailed, NotNow, NoSpace, ProgramMissing."""
     from bkcore.modules.parts import Files
 
-    secret = f"--defaults-file={secret_file(work.folder, 'my.cnf', login.file())}"
+    secret = f"--defaults-file={private_file(work.folder, 'my.cnf', login.file().encode())}"
     client = [_program("mariadb", "mysql"), secret, "--batch", "--skip-column-names", "--execute"]
     named = "'" + database.replace("\\", "\\\\").replace("'", "''") + "'"
     size = ask([*client, _SIZE.format(named)], work)

@@ -5,6 +5,7 @@ or null as value, outside of comments and other strings. Whatever else stands th
 value is computed is known to be computed. (PHP: Language Reference, Strings and Comments.)
 """
 
+import dataclasses
 import os
 import re
 import stat
@@ -37,9 +38,13 @@ _ESCAPED = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u\{([0-9A-Fa-f]{1,
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """values: by name, variables with their "$". computed: names whose value only PHP could tell. file: its name."""
+    """values: by name, variables with their "$". computed: names whose value only PHP could tell. file: its name.
+
+    data: the bytes of the file.
+    """
 
     file: str
+    data: bytes = b""
     values: dict[str, str] = field(default_factory=dict)
     computed: frozenset[str] = frozenset()
 
@@ -70,7 +75,7 @@ def read(path: Path) -> Settings:
         raise SourceFailed(f"{safe(str(path))} cannot be read: {error.strerror}") from None
     if len(data) > _LONGEST:
         raise SourceFailed(f"{safe(str(path))} is longer than {_LONGEST} bytes, as no settings are")
-    return settings(data.decode("utf-8", "surrogateescape"), str(path))
+    return dataclasses.replace(settings(data.decode("utf-8", "surrogateescape"), str(path)), data=data)
 
 
 def settings(text: str, file: str) -> Settings:
@@ -89,7 +94,7 @@ def settings(text: str, file: str) -> Settings:
             computed.add(name)
         else:
             values[name] = value
-    return Settings(file, values, frozenset(computed))
+    return Settings(file, values=values, computed=frozenset(computed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bkcore.config.values import AbsolutePath, Port, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Workspace, path_of
-from bkcore.modules.dump import ask, dump, password_in, password_problems, require_room, secret_file
+from bkcore.modules.dump import ask, dump, password_in, password_problems, private_file, require_room
 from bkcore.modules.patterns import no_patterns
 from bkcore.state import Method
 
@@ -102,7 +102,7 @@ class _Login:
         self.env = {"PGCONNECT_TIMEOUT": "30"}
         if options.password_file is not None:
             password = password_in(options.password_file).replace("\\", "\\\\").replace(":", "\\:")
-            self.env["PGPASSFILE"] = str(secret_file(work.folder, "pgpass", f"*:*:*:*:{password}\n"))
+            self.env["PGPASSFILE"] = str(private_file(work.folder, "pgpass", f"*:*:*:*:{password}\n".encode()))
 
 
 def missing(*programs: str) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """Module wiki: a MediaWiki with all revisions of its pages, its database and its files.
 
-The archive holds pages.xml (what dumpBackup.php writes, which any MediaWiki can read in), the database as database.sql,
-database.dump or database/NAME.sqlite, and below files/ the wiki's folder. LocalSettings.php is read and not run by us.
+The archive holds pages.xml (what dumpBackup.php writes, which any MediaWiki can read in), the database as database.sql
+or database/NAME.sqlite, and below files/ the wiki's folder. LocalSettings.php is read and not run by us.
 """
 
 import os
@@ -16,7 +16,7 @@ from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules import mysql, sqlite
 from bkcore.modules.base import Problem, Source, Workspace, path_of
-from bkcore.modules.dump import dump
+from bkcore.modules.dump import dump, private_file
 from bkcore.modules.patterns import Excludes, faults_of
 from bkcore.safe import safe
 from bkcore.state import Method
@@ -93,11 +93,12 @@ class Wiki:
         pages = work.folder / "pages.xml"
         php = [options.php or "php", os.fsdecode(_maintenance(source)), "--conf", str(options.file)]
         dump([*php, "--full", "--quiet"], pages, work, ends=PAGES_END)
-        texts = {b"pages.xml": pages}
+        parts = [Part(database), Part(Files({b"pages.xml": pages}, work.stop))]
         if options.file.parent != Path(os.fsdecode(source.path)):
-            texts[SETTINGS.encode()] = options.file
-        tree = Tree(source.path, Excludes(options.exclude), work.stop)
-        return Parts([Part(database), Part(Files(texts, work.stop)), Part(tree, b"files")])
+            # As it was read: it could be changed while it is streamed.
+            read = private_file(work.folder, SETTINGS, said.data)
+            parts.append(Part(Files({SETTINGS.encode(): read}, work.stop, like=options.file.stat())))
+        return Parts([*parts, Part(Tree(source.path, Excludes(options.exclude), work.stop), b"files")])
 
 
 def read_settings(file: Path) -> "Settings":

@@ -15,7 +15,7 @@ from bkcore.errors import SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules import mysql
 from bkcore.modules.base import Problem, Source, Workspace, path_of
-from bkcore.modules.dump import password_in
+from bkcore.modules.dump import password_in, private_file
 from bkcore.modules.patterns import Excludes, faults_of
 from bkcore.safe import safe
 from bkcore.state import Method
@@ -82,7 +82,9 @@ class Wordpress:
         database = mysql.dumped(config.get("DB_NAME"), found, work)
         parts = [Part(database)]
         if file.parent != Path(os.fsdecode(source.path)):
-            parts.append(Part(Files({CONFIG.encode(): file}, work.stop)))
+            # As it was read: it could be changed while it is streamed.
+            read = private_file(work.folder, CONFIG, config.data)
+            parts.append(Part(Files({CONFIG.encode(): read}, work.stop, like=file.stat())))
         return Parts([*parts, Part(Tree(source.path, Excludes(options.exclude), work.stop), b"files")])
 
 

@@ -66,12 +66,12 @@ def _try(folder: Path, entry: Entry, level: int, work: Path, tell: Progress, sto
     reached = 1
     try:
         there = unpack(folder, entry, work, tell=tell, stop=stop)
-        check = CHECKS[entry.module] if level > 1 else None
-        if check is None:
-            text = LEVELS[1] if level == 1 else f"level 2 has nothing more for {entry.module}"
-            return _Found(1, passed=True, text=text)
-        reached = 2
-        return _Found(2, passed=True, text=check(there, stop))
+        if level == 1:
+            return _Found(1, passed=True, text=LEVELS[1])
+        check, reached = CHECKS[entry.module], 2
+        if check is not None and (text := check(there, stop)):
+            return _Found(2, passed=True, text=text)
+        return _Found(1, passed=True, text=f"level 2 has nothing more for {entry.module}")
     except (Damaged, Missing, Malformed) as error:
         return _Found(reached, passed=False, text=error.text)
 

@@ -8,7 +8,7 @@ from bkcore.errors import NoSpace, NotNow, ProgramMissing, SourceFailed, Stopped
 from bkcore.flow import Kind, Stream
 from bkcore.modules import MODULES, Source, Workspace
 from bkcore.modules.command import CommandOptions
-from bkcore.modules.dump import dump, password_in, require_room, secret_file
+from bkcore.modules.dump import dump, password_in, private_file, require_room
 from bkcore.modules.mysql import MysqlOptions
 from bkcore.modules.postgres import PostgresOptions
 
@@ -91,7 +91,7 @@ def test_a_dump_that_nobody_wants_any_more_ends_with_its_program(tmp_path: Path)
 def test_dumps_and_secrets_can_be_read_by_their_owner_alone(work: Workspace) -> None:
     os.umask(os.umask(0))
     dump(["echo", "x"], work.folder / "out", work)
-    secret_file(work.folder, "secret", "word")
+    private_file(work.folder, "secret", b"word")
     for name in ("out", "secret"):
         assert stat.S_IMODE((work.folder / name).stat().st_mode) == 0o600
 
@@ -99,7 +99,7 @@ def test_dumps_and_secrets_can_be_read_by_their_owner_alone(work: Workspace) -> 
 def test_a_secret_is_never_written_into_a_file_that_is_there_already(tmp_path: Path, work: Workspace) -> None:
     (work.folder / "secret").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(FileExistsError):
-        secret_file(work.folder, "secret", "word")
+        private_file(work.folder, "secret", b"word")
     assert not (tmp_path / "elsewhere").exists()
 
 

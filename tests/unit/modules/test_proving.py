@@ -45,3 +45,14 @@ def test_of_an_environment_of_trac_the_database_is_looked_at(tmp_path: Path) -> 
     (tmp_path / "db" / "trac.db").write_bytes(b"SQLite format 3\0" + b"x" * 2000)
     with pytest.raises(Damaged, match=r"trac\.db"):
         proved("trac", tmp_path)
+
+
+def test_an_environment_whose_database_a_server_keeps_proves_nothing_more(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "trac-db-backup.sql").write_text("create table x;\n")
+    assert proved("trac", tmp_path) == ""
+
+
+def test_no_database_at_all_proves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Damaged, match="no database"):
+        proved("sqlite", tmp_path)

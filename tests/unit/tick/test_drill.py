@@ -259,3 +259,11 @@ def test_an_empty_repository_can_be_drilled(end: ServerEnd, data: Path, tmp_path
     entry = made(into.finish(Fetched(1)), 6, source="none", module="git", path="/srv/none.git")
     Entries(data).create(entry)
     assert drill(end, "web1", entry, 2, tell=print, stop=Never()).passed
+
+
+def test_a_check_that_found_nothing_to_look_at_is_never_told_as_level_2(bkcore: Run, data: Path) -> None:
+    made = store(data, 8, [file(b"conf/trac.ini", b"x")])
+    Entries(data).create(msgspec.structs.replace(made, source="tickets", module="trac", path="/srv/trac"))
+    code, out, _ = bkcore("drill", "tickets", "--level", "2", "--json")
+    [told] = json.loads(out)["data"]
+    assert (code, told["level"], told["text"]) == (0, 1, "level 2 has nothing more for trac")
