@@ -1,7 +1,6 @@
 """A pool: one folder of requests, of a client for one server (requests/<server>) or the server's TODO of one client."""
 
 import os
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,23 +8,21 @@ from datetime import datetime
 from pathlib import Path
 
 from bkcore import durable
-from bkcore.errors import Malformed, NothingMatched
+from bkcore.errors import NothingMatched
 from bkcore.request import Outcome, Receipt, Wish, decode, encode, is_id, new_id
 from bkcore.spool import attempts as tries
 from bkcore.spool.attempts import Attempts
 from bkcore.spool.claim import Claim
+from bkcore.spool.sameness import Meant, is_same, meant, slug, with_id
 from bkcore.state import PRECEDENCE, Letter, Role
 
-_SLUG = re.compile(rb"[^A-Za-z0-9._-]+")
-_LONGEST_SLUG = 100
 _ATTEMPTS = ".attempts"
 _INCOMPLETE = ".incomplete"
 _CANCEL = ".cancel"
 _PROGRESS = ".progress"
+_PEER = ".tries"
 _SEQUENCE = ".sequence"
 _LOCK = ".lock"
-
-_Meant = tuple[str, str, bytes, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +101,14 @@ class Pool:
         with self.lock():
             waiting = self._waiting()
             last = self._last_sequence()
-            new: dict[_Meant, Wish] = {}
+            new: dict[Meant, Wish] = {}
             done = []
             for wish in wishes:
-                known = next((item.id for item in waiting.get(wish.key, ()) if _same(item, wish)), "")
-                merged = bool(known) or _meant(wish) in new
+                known = next((item.id for item in waiting.get(wish.key, ()) if is_same(wish, item.body)), "")
+                merged = bool(known) or meant(wish) in new
                 if not merged:
-                    new[_meant(wish)] = _with_id(wish, new_id(now, last + len(new) + 1))
-                done.append(Submitted(known or new[_meant(wish)].id, merged=merged))
+                    new[meant(wish)] = with_id(wish, new_id(now, last + len(new) + 1))
+                done.append(Submitted(known or new[meant(wish)].id, merged=merged))
             self._create(new.values(), last + len(new))
             return done
 
@@ -237,10 +234,22 @@ class Pool:
         """Where whoever works on it says how far it is (see bkcore.gauge)."""
         return self.folder / _PROGRESS / request
 
-    @property
-    def peer_tries(self) -> Path:
-        """What was tried since the other end answered last; there is none while it does."""
-        return self.folder / ".tries"
+    def peer_tries(self) -> Attempts:
+        """What was tried since the other end answered last; nothing while it does."""
+        return tries.load(self.folder / _PEER)
+
+    def note_peer(self, attempts: Attempts) -> None:
+        """Write that down."""
+        self.note(_PEER, tries.encoded(attempts))
+
+    def forget_peer(self) -> None:
+        """The other end has answered."""
+        durable.remove(self.folder / _PEER)
+
+    def note(self, name: str, data: bytes) -> None:
+        """Write a small file beside the requests: under the lock, as recover() takes away what is half written."""
+        with self.lock():
+            durable.replace(self.folder / name, data)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -261,7 +270,7 @@ class Pool:
         if not wishes:
             return
         durable.replace(self.folder / _SEQUENCE, f"{sequence}\n".encode())
-        names = [(f"{wish.module}:{_slug(wish.raw_path)}-{wish.key}.{wish.id}", wish) for wish in wishes]
+        names = [(f"{wish.module}:{slug(wish.raw_path)}-{wish.key}.{wish.id}", wish) for wish in wishes]
         incomplete, complete = Letter.INCOMPLETE.value, Letter.COMPLETE.value
         durable.create_batch(
             (self.folder / f"{incomplete}{name}", self.folder / f"{complete}{name}", encode(wish))
@@ -325,26 +334,3 @@ class Pool:
 
 def _is_incomplete(name: str) -> bool:
     return name.startswith(Letter.INCOMPLETE.value) or (name.startswith(".") and name.endswith(".tmp"))
-
-
-def _slug(path: bytes) -> str:
-    return _SLUG.sub(b"_", path).strip(b"_").decode("ascii")[-_LONGEST_SLUG:] or "root"
-
-
-def _meant(wish: Wish) -> _Meant:
-    """What two wishes for the same thing have in common."""
-    return (wish.client, wish.module, wish.raw_path, wish.full, wish.hold)
-
-
-def _same(item: Item, wish: Wish) -> bool:
-    """Whether a waiting wish is the same wish, told by its body and not by a hash."""
-    try:
-        return _meant(decode(item.body(), Wish)) == _meant(wish)
-    except (Malformed, FileNotFoundError):
-        return False
-
-
-def _with_id(wish: Wish, request: str) -> Wish:
-    from msgspec.structs import replace
-
-    return replace(wish, id=request)

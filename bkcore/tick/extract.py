@@ -49,8 +49,8 @@ def extract(end: ServerEnd, client: str, *, wait: bool = True) -> None:
         left = _take_in(end, client, pool, branch.requests)
         _cancel(end, client, pool, branch.cancels)
         if branch.sources is not None:
-            durable.replace(pool.folder / ".sources.toml", branch.sources)
-        durable.replace(mark, f"{branch.tip}{_LEFT if left else ''}".encode())
+            pool.note(".sources.toml", branch.sources)
+        pool.note(MARK, f"{branch.tip}{_LEFT if left else ''}".encode())
         # A death before this is made up for by the next tick: the pool is not as it was when receipts were published.
         publish(end, client, branch.requests)
 
@@ -118,7 +118,7 @@ def _take_in(end: ServerEnd, client: str, pool: Pool, requests: Mapping[str, byt
 def _note_intake(end: ServerEnd, client: str, pool: Pool, intake: flood.Intake) -> None:
     before = flood.load(pool.folder, end.clock())
     if intake != before:
-        flood.save(pool.folder, intake)
+        flood.save(pool, intake)
     if intake.left and not before.left:
         journal.write(end.home.root, "too many requests", client=client, left=intake.left, text=intake.text)
 

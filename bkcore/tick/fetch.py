@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bkcore import durable, journal
+from bkcore import journal
 from bkcore.archive.entries import Entries, Entry
 from bkcore.archive.intake import Intake, Kept
 from bkcore.archive.storing import storing
@@ -19,7 +19,7 @@ from bkcore.request import MAX_MISSING, Receipt, Request, decode, digest
 from bkcore.retrieval import METHODS, Fetch
 from bkcore.safe import safe
 from bkcore.spool import Claim, Pool
-from bkcore.spool.attempts import load, save, waits_on_host
+from bkcore.spool.attempts import waits_on_host
 from bkcore.state import Answer, Method
 from bkcore.tick.ends import ServerEnd, scratch, trouble
 from bkcore.tick.extract import stored_receipt
@@ -51,7 +51,7 @@ def fetch(end: ServerEnd, client: str, claim: Claim, last: LastLine) -> None:
     log.step(f"fetch, try {attempts.count}")
     try:
         receipt = _stored(end, client, claim, attempts.count, log, last)
-        durable.remove(pool.peer_tries)
+        pool.forget_peer()
     except FramesNeeded as error:
         receipt = _need(end, claim, error)
     except Stopped as error:
@@ -75,10 +75,10 @@ def fetch(end: ServerEnd, client: str, claim: Claim, last: LastLine) -> None:
 def _note_peer(end: ServerEnd, pool: Pool, error: BkError) -> None:
     """Keep in mind since when the client does not answer; an answer of any kind ends that."""
     if error.code in _AWAY:
-        tries = load(pool.peer_tries).begun(end.clock())
-        save(pool.peer_tries, tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
+        tries = pool.peer_tries().begun(end.clock())
+        pool.note_peer(tries.failed(error, safe(error.text, 300), end.clock(), end.retry))
     elif not waits_on_host(error):
-        durable.remove(pool.peer_tries)
+        pool.forget_peer()
 
 
 def _stored(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bkcore import durable
+from bkcore.spool import Pool
 from bkcore.state import Letter
 
 # Twice the largest batch that is measured.
@@ -62,6 +62,6 @@ def load(pool: Path, now: datetime) -> Intake:
     return Intake(since=now)
 
 
-def save(pool: Path, intake: Intake) -> None:
+def save(pool: Pool, intake: Intake) -> None:
     """Write it down. It says only when something happens, so it is lost with no harm."""
-    durable.replace(pool / FILE, msgspec.json.encode(intake))
+    pool.note(FILE, msgspec.json.encode(intake))

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from fakes.consoles import current
 from fakes.person import Seen, console, ends
@@ -70,7 +69,7 @@ async def test_an_end_that_does_not_answer_keeps_its_last_rows_and_the_others_go
 
 async def test_a_client_that_is_away_is_drawn_dim_with_words(stored: Road) -> None:
     tried = Attempts(count=3, code="unreachable", text="refused", since=stored.now - timedelta(hours=3))
-    stored.todo.peer_tries.write_bytes(msgspec.json.encode(tried))
+    stored.todo.note_peer(tried)
     async with console(stored, "overview", given=ends(stored)[:1]) as seen:
         await seen.to("tree")
         await seen.sees("◌ away", "the other end does not a")

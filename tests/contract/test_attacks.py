@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from fakes.ways import Ways, fingerprint
 
 from bkcore.archive.entries import Entries
 from bkcore.request import Request, encode
+from bkcore.spool import Pause, pauses
 from bkcore.state import Letter, Method
 from bkcore.tick import server as server_tick
 from bkcore.tick.ends import ServerEnd
@@ -37,6 +39,16 @@ def push(ways: Ways, hostile: Path, *specs: str) -> int:
     return ways.to_server.run("git", f"--git-dir={hostile}", "push", "-q", "--force", url, *specs).returncode
 
 
+@contextmanager
+def at_rest(ways: Ways) -> Iterator[None]:
+    """Nothing that an earlier attack left is tried again meanwhile, so no receipt is written but for what is pushed."""
+    server = ServerEnd.open(ways.pair.server)
+    pauses.begin(ways.pair.server.paused, Pause(what="web1", by="test", at=server.clock()))
+    server_tick.tick(server, wait=True)
+    yield
+    pauses.end(ways.pair.server.paused, "web1")
+
+
 def refs(ways: Ways) -> str:
     return git(ways.pair.server.repository("web1"), "for-each-ref", "--format=%(refname) %(objectname)")
 
@@ -58,8 +70,15 @@ def beside(ways: Ways) -> str:
 
 
 def test_no_push_of_the_wrong_shape_is_taken(ways: Ways, attacks: Attacks, hostile: Path) -> None:
+    with at_rest(ways):
+        push_wrong_shapes(ways, attacks, hostile)
+    attacks.refused(ways.door, "pushes of the wrong shape")
+
+
+def push_wrong_shapes(ways: Ways, attacks: Attacks, hostile: Path) -> None:
     honest = commit(hostile, tree_of(hostile, [("100644", b"format = 1\n", "sources.toml")]), branch(ways, hostile))
     assert push(ways, hostile, f"{honest}:{MASTER}") == 0
+    server_tick.tick(ServerEnd.open(ways.pair.server), wait=True)
     before, area = refs(ways), beside(ways)
     pushes = [[f"{commit(hostile, tree_of(hostile, entries), honest)}:{MASTER}"] for entries, _ in BAD_TREES.values()]
     unrelated = commit(hostile, tree_of(hostile, [("100644", b"x", RQ)]))
@@ -76,7 +95,6 @@ def test_no_push_of_the_wrong_shape_is_taken(ways: Ways, attacks: Attacks, hosti
     taken = [specs for specs in pushes if push(ways, hostile, *specs) == 0]
     assert taken == []
     assert (refs(ways), beside(ways)) == (before, area)
-    attacks.refused(ways.door, "pushes of the wrong shape")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import tomli_w
 from fakes.gallery import NOW
 
@@ -89,7 +88,7 @@ def lay(server: ServerHome, client: ClientHome) -> list[durable.Held]:
     )
     _pause(client)
     held = [*_pool(mine, MINE, client.log), *_pool(theirs, THEIRS, server.log), *_pool(other, AWAY, server.log)]
-    other.peer_tries.write_bytes(msgspec.json.encode(_TRIED))
+    other.note_peer(_TRIED)
     _listed(theirs)
     beacon = client.control("main").with_suffix(".beacon")
     beacon.parent.mkdir(exist_ok=True)

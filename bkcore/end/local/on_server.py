@@ -18,9 +18,8 @@ from bkcore.end.local.text import named, span
 from bkcore.end.node import NodeId
 from bkcore.end.rows import RequestRow, SourceRow
 from bkcore.paths import ServerHome
-from bkcore.spool import Pause, Pauses
-from bkcore.spool.attempts import load
-from bkcore.state import Letter
+from bkcore.spool import Pause, Pauses, Pool
+from bkcore.state import Letter, Role
 from bkcore.status import NO_SOURCE, pauses
 
 _OPEN = (Letter.COMPLETE, Letter.PROCESSING, Letter.FAILED)
@@ -69,7 +68,7 @@ class ServerSources:
     ) -> list[SourceRow]:
         pool = self._home.pool(client)
         said = told.read(pool / ".sources.toml")
-        tries = load(pool / ".tries")
+        tries = Pool(pool, Role.SERVER).peer_tries()
         heard = latest(_changed(pool / ".sources.toml"), _changed(pool / ".extracted"))
         stored: dict[str, Stored] = {}
         for each in self._stock.stored(client) if client in self._stock.clients() else ():

@@ -1,5 +1,6 @@
 """The spool: name = state, lock = life."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from bkcore import durable
 from bkcore.request import Receipt, Wish, digest, new_id
 from bkcore.spool import Item, Pool
+from bkcore.spool.attempts import Attempts
 from bkcore.state import Answer, Letter, Method, Role
 
 NOW = datetime(2026, 11, 23, 3, 19, 49, tzinfo=UTC)
@@ -150,3 +152,16 @@ def test_half_written_files_are_swept(pool: Pool) -> None:
     (pool.folder / ".incomplete" / "RQx").write_bytes(b"half")
     assert len(pool.recover()) == 2
     assert pool.items() == []
+
+
+def test_what_is_noted_beside_the_requests_is_not_taken_away_half_written_by_a_recovery(pool: Pool) -> None:
+    rounds = 200
+    with ThreadPoolExecutor() as threads:
+        recovering = threads.submit(lambda: [pool.recover() for _ in range(rounds)])
+        for at in range(rounds):
+            pool.note_peer(Attempts(count=at))
+            pool.note(".sources.toml", b"format = 1\n")
+        recovering.result()
+    assert pool.peer_tries().count == rounds - 1
+    pool.forget_peer()
+    assert pool.peer_tries() == Attempts()
