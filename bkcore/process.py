@@ -190,6 +190,17 @@ def run_into(
     return _ended(start(argv, env=env, stdout=into), argv, 0.0, stopped, lambda: None)
 
 
+def run_from(
+    given: IO[bytes],
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Done:
+    """The same, with its input read from a file."""
+    return _ended(start(argv, env=env, stdin=given), argv, 0.0, stopped, lambda: None)
+
+
 def _ended(
     child: subprocess.Popen[bytes],
     argv: Sequence[str],
@@ -233,12 +244,12 @@ def tied(argv: Sequence[str]) -> list[str]:
 def _reach_options(reach: Reach | None) -> list[str]:
     if reach is None:
         return []
-    named = (("--run", (*_own_programs(), *reach.run)), ("--read", reach.read), ("--write", reach.write))
+    named = (("--run", (*own_programs(), *reach.run)), ("--read", reach.read), ("--write", reach.write))
     return ["--confine", *(word for option, names in named for name in names for word in (option, str(name)))]
 
 
-def _own_programs() -> tuple[Path | str, ...]:
-    """This interpreter, the folder that the product lies in, and the ssh that the tests name."""
+def own_programs() -> tuple[Path | str, ...]:
+    """What our children start: this interpreter, the folder that the product lies in, the ssh that the tests name."""
     stand_in = os.environ.get("BK_SSH", "")
     return (sys.prefix, sys.base_prefix, _HERE.parent, *([Path(stand_in).parent] if "/" in stand_in else []))
 

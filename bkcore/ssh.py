@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bkcore import process
-from bkcore.errors import BkError, ConfigError, Cut, Gone, HostKeyChanged, NotAllowed, Unreachable
+from bkcore.errors import BkError, ConfigError, Cut, Damaged, Gone, HostKeyChanged, NotAllowed, Unreachable
 
 # The name under which the pinned keys stand in known_hosts, so that address and port may change without a question.
 _ALIAS = "bk-pinned-host"
@@ -30,7 +30,8 @@ _POLL = 0.005
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
 _ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:%_-]*")
 
-REFUSED_LINE = "bk: refused: "
+# How our own gate begins what the other side is to know.
+REFUSED_LINE, DAMAGED_LINE, GONE_LINE = "bk: refused: ", "bk: damaged: ", "bk: gone: "
 
 _FIXED = (
     "BatchMode=yes",
@@ -178,6 +179,8 @@ _MEANINGS = (
         "if the machine was reinstalled, compare its new key there, then: bkcore doctor {name}",
     ),
     _meaning(rf"^{REFUSED_LINE}.*", NotAllowed, "{}"),
+    _meaning(rf"^{DAMAGED_LINE}.*", Damaged, "{}"),
+    _meaning(rf"^{GONE_LINE}.*", Gone, "{}"),
     _meaning(
         r"Permission denied \(|Too many authentication failures|^Load key .*",
         NotAllowed,
@@ -217,7 +220,7 @@ def _last_useful(said: str) -> str:
 def _line_of(said: str, found: re.Match[str]) -> str:
     start = said.rfind("\n", 0, found.start()) + 1
     whole = said[start:].split("\n", 1)[0].strip()
-    return whole.removeprefix(REFUSED_LINE)[:300]
+    return re.sub(f"^({REFUSED_LINE}|{DAMAGED_LINE}|{GONE_LINE})", "", whole)[:300]
 
 
 def _check(remote: Remote) -> None:

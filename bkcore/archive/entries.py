@@ -195,17 +195,21 @@ def encode(entry: Entry) -> bytes:
     return sealed
 
 
-def decode(data: bytes, request: str) -> Entry:
-    """The version of that id from its file's bytes. Damaged: it is not what was written, or another's."""
+def decode(data: bytes, request: str = "") -> Entry:
+    """The version of that id from its file's bytes. Damaged: it is not what was written, or another's.
+
+    request: "" for whatever id it has.
+    """
+    named = f"the entry {request}" if request else "an entry"
     try:
         sealed = msgspec.json.decode(data, type=_Sealed)
         if hashlib.sha256(bytes(sealed.entry)).hexdigest() != sealed.sha256:
-            raise Damaged(f"the entry {request} is damaged: its sha256 differs")
+            raise Damaged(f"{named} is damaged: its sha256 differs")
         entry = msgspec.json.decode(sealed.entry, type=Entry)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Damaged(f"the entry {request} is damaged: {error}") from None
-    if entry.id != request or entry.format != FORMAT:
-        raise Damaged(f"the entry {request} belongs to {entry.id}, format {entry.format}")
+        raise Damaged(f"{named} is damaged: {error}") from None
+    if entry.id != (request or entry.id) or entry.format != FORMAT:
+        raise Damaged(f"{named} belongs to {entry.id}, format {entry.format}")
     return entry
 
 

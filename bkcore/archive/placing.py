@@ -82,7 +82,7 @@ def placed(dest: Path, name: str, conflict: Conflict, write: Write) -> Exported:
     """
     if not dest.is_dir():
         raise NothingMatched(f"{dest} is not a folder", hint="make it first, or name another one")
-    target = _target(dest, name, conflict)
+    target = free_place(dest, name, conflict)
     if target is None:
         return Exported(dest / name, skipped=True)
     staged = dest / f".{secrets.token_hex(8)}.part"
@@ -94,8 +94,8 @@ def placed(dest: Path, name: str, conflict: Conflict, write: Write) -> Exported:
     return Exported(target)
 
 
-def _target(dest: Path, name: str, conflict: Conflict) -> Path | None:
-    """The path to write to; None to leave what is there."""
+def free_place(dest: Path, name: str, conflict: Conflict) -> Path | None:
+    """The path below dest to write to; None to leave what is there. AlreadyThere."""
     if _free(dest / name) or conflict is Conflict.OVERWRITE:
         return dest / name
     if conflict is Conflict.SKIP:

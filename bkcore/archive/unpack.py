@@ -4,6 +4,7 @@ Every path is walked from the folder's own descriptor, one part at a time and ne
 folders, symlinks and hard links to files of this very folder are made. What a folder's mode and time are is set last.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -56,6 +57,12 @@ class Tree:
             self._make(member, content, folder, parts[-1])
         except FileExistsError:
             raise Malformed(f"the archive holds {member.path!r} twice") from None
+
+    def drop(self, member: Member) -> None:
+        """Take away what was begun of a file, so that it can be made anew."""
+        *above, name = _parts(member)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._enter(tuple(above), make=False))
 
     def finish(self) -> None:
         """Set modes and times of the folders, the deepest first. Call it when everything else is there."""

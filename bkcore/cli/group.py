@@ -23,6 +23,7 @@ COMMANDS = {
     "pair": ("bkcore.cli.pair", "pair"),
     "pause": ("bkcore.cli.pause", "pause"),
     "proof": ("bkcore.cli.proof", "proof_verb"),
+    "restore": ("bkcore.cli.restore", "restore"),
     "resume": ("bkcore.cli.pause", "resume"),
     "retry": ("bkcore.cli.requests", "retry"),
     "serve": ("bkcore.cli.serve", "serve"),

@@ -16,6 +16,7 @@ from bkcore.errors import BkError, UsageError
 from bkcore.safe import safe
 
 if TYPE_CHECKING:
+    from bkcore.gate.decide import OwnVerb
     from bkcore.tick.ends import ServerEnd
 
 GATE, HOOK = "gate", "hook"
@@ -57,7 +58,14 @@ def _server(words: Sequence[str]) -> Result:
 
     home, member = _options(words, "--home", "--member")
     command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
-    return _ended(lambda: gates.control(Path(home), member, command))
+    return _ended(lambda: gates.control(Path(home), member, command, _give))
+
+
+def _give(home: Path, verb: "OwnVerb") -> None:
+    """A client's own versions, for itself."""
+    from bkcore.tick.giving import give
+
+    give(home, verb, sys.stdout.buffer)
 
 
 def _data(words: Sequence[str]) -> Result:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bkcore.errors import GateRefused
-from bkcore.gate.access import Access, Right
+from bkcore.gate.access import ADMIN_REPOSITORY, Access, Right
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -61,10 +61,33 @@ class GiveSource:
     path: bytes
 
 
-ControlVerb = TakePush | GiveRepository
+@dataclass(frozen=True, slots=True)
+class ListVersions:
+    """The versions of a client, for itself. client: the repository that its key may push to."""
+
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveVersion:
+    """One version of a client, for itself. start: from that byte of its tar stream on."""
+
+    client: str
+    request: str
+    start: int
+
+
+OwnVerb = ListVersions | GiveVersion
+ControlVerb = TakePush | GiveRepository | OwnVerb
 DataVerb = GiveOutbox | GiveTree | GiveSource
 
 _GIT = re.compile(r"git-(receive|upload)-pack '/?([A-Za-z0-9_][A-Za-z0-9._-]{0,99})'")
+
+_LIST_OWN = re.compile(r"bk-versions ([a-z0-9][a-z0-9.-]{0,99})")
+# Which version, and from which byte of its stream on.
+_GIVE_OWN = re.compile(
+    r"bk-version ([a-z0-9][a-z0-9.-]{0,99}) ([0-9]{8}T[0-9]{6}Z-[0-9]{5,10}-[0-9a-f]{8}) ([0-9]{1,16})"
+)
 
 # What sshd calls its sftp subsystem: the configured program and its logging options.
 _SFTP = re.compile(
@@ -81,7 +104,14 @@ _RSYNC = re.compile(
 
 
 def decide_control(command: str, member: str, access: Access) -> ControlVerb:
-    """What a member's key may do on a server: push to or read the repositories it is granted. Else GateRefused."""
+    """What a member's key may do on a server: push to or read the repositories it is granted. Else GateRefused.
+
+    Who may push to a repository may ask for the versions of its client; that the client may have them is another rule.
+    """
+    if listing := _LIST_OWN.fullmatch(command):
+        return ListVersions(_own_client(listing[1], member, access))
+    if giving := _GIVE_OWN.fullmatch(command):
+        return GiveVersion(_own_client(giving[1], member, access), giving[2], int(giving[3]))
     match = _GIT.fullmatch(command)
     if match is None:
         raise _strange(command)
@@ -105,6 +135,13 @@ def decide_data(command: str, served: Mapping[str, Served], server: str) -> Data
     if match and match[1] == "upload":
         return GiveSource(_source(match[2], Method.GIT, served).path)
     raise _strange(command)
+
+
+def _own_client(asked: str, member: str, access: Access) -> str:
+    client = access.repository(member, asked, Right.WRITE)
+    if client is None or client == ADMIN_REPOSITORY:
+        raise GateRefused(f"{safe(member, 100)} may not read versions of {asked}")
+    return client
 
 
 def _source(label: str, method: Method, served: Mapping[str, Served]) -> Served:

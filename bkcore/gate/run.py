@@ -11,19 +11,22 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from bkcore import bounds, confine, journal, process
-from bkcore.errors import BkError, GateRefused
+from bkcore import bounds, confine, durable, journal, process
+from bkcore.config.load import load_record
+from bkcore.errors import BkError, Damaged, GateRefused, Gone, Malformed, Missing
 from bkcore.gate.access import KEYDIR, access_of
 from bkcore.gate.decide import (
-    ControlVerb,
     GiveOutbox,
     GiveRepository,
     GiveSource,
     GiveTree,
+    GiveVersion,
+    ListVersions,
+    OwnVerb,
     Served,
     TakePush,
     decide_control,
@@ -31,7 +34,7 @@ from bkcore.gate.decide import (
 )
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.safe import safe
-from bkcore.ssh import REFUSED_LINE
+from bkcore.ssh import DAMAGED_LINE, GONE_LINE, REFUSED_LINE
 from bkcore.state import Method
 
 # One push at most, packed; a request has 32 KiB before packing.
@@ -65,13 +68,18 @@ _GIT_ENVIRONMENT = {
 _Word = str | bytes
 
 
-def control(home: Path, member: str, command: str) -> NoReturn:
-    """Serve a member's key on a server. Ends the process: as the program that was asked for, or refusing."""
+def control(home: Path, member: str, command: str, give: Callable[[Path, OwnVerb], None]) -> NoReturn:
+    """Serve a member's key on a server. Ends the process: as the program that was asked for, or refusing.
+
+    give: writes what a client may have of its own versions to stdout; called when this process is confined to these.
+    """
     with _answering(home, member, command):
         if not (ServerHome(home).access / KEYDIR / f"{member}.pub").exists():
             # A connection that was opened before the key was taken out goes on, and asks again for each command.
             raise GateRefused("this key is not known any more")
         verb = decide_control(command, member, access_of(home))
+        if isinstance(verb, ListVersions | GiveVersion):
+            _serve_own(home, verb, give)
         repository = ServerHome(home).repository(verb.repository)
         if not repository.is_dir():
             raise GateRefused(f"{verb.repository} is not set up on this server")
@@ -111,12 +119,37 @@ def _journal(home: Path, event: str, command: str, text: str) -> None:
 
 
 def _end(line: str, status: int) -> NoReturn:
+    """line: "" to say nothing."""
     with contextlib.suppress(OSError):
-        os.write(2, f"{safe(line)}\n".encode())
+        os.write(2, f"{safe(line)}\n".encode() if line else b"")
     sys.exit(status)
 
 
-def _serve_repository(home: Path, member: str, verb: ControlVerb, repository: Path) -> NoReturn:
+def _serve_own(home: Path, verb: OwnVerb, give: Callable[[Path, OwnVerb], None]) -> NoReturn:
+    """Every reading is in the journal before anything is read. Only this client's data can be opened then."""
+    server = ServerHome(home)
+    record = server.record(verb.client)
+    if not record.exists() or load_record(record).restore != "self":
+        raise GateRefused(f'{verb.client} may not read its versions: restore = "self" in its clients/*.toml allows it')
+    facts = {"id": verb.request, "start": verb.start} if isinstance(verb, GiveVersion) else {}
+    journal.write(home, "version read" if facts else "versions listed", client=verb.client, **facts)
+    durable.make_folder(server.tmp)
+    os.environ["TMPDIR"] = str(server.tmp)
+    programs = [*confine.PROGRAMS, *map(str, process.own_programs())]
+    written = [server.client_data(verb.client), server.tmp, home / "log", *map(Path, confine.DEVICES)]
+    _confine(programs, [*_LOADER, "/etc/passwd", "/dev/urandom"], [each for each in written if each.exists()])
+    try:
+        give(home, verb)
+    except (Damaged, Missing, Gone, Malformed) as error:
+        # The client may know: it is about its own data.
+        _journal(home, "version not given", f"{verb.client} {facts.get('id', '')}", error.text)
+        _end(f"{GONE_LINE if isinstance(error, Gone) else DAMAGED_LINE}{error.text}", error.exit)
+    except BrokenPipeError:
+        os._exit(0)  # what is left in the buffer has nowhere to go
+    _end("", 0)
+
+
+def _serve_repository(home: Path, member: str, verb: TakePush | GiveRepository, repository: Path) -> NoReturn:
     match verb:
         case GiveRepository():
             _give(bytes(repository), [bytes(repository)], _settings(_GIVE))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bkcore.config.client import ClientConfig, SourceOptions
-from bkcore.modules.base import Module, Problem, Source, Workspace
+from bkcore.modules.base import Module, Problem, Source
 from bkcore.modules.command import Command
 from bkcore.modules.directories import Directories
 from bkcore.modules.git import Git
@@ -14,6 +14,7 @@ from bkcore.modules.sqlite import Sqlite
 from bkcore.modules.trac import Trac
 from bkcore.modules.wiki import Wiki
 from bkcore.modules.wordpress import Wordpress
+from bkcore.modules.workspace import Workspace
 
 __all__ = ["ALIASES", "MODULES", "Module", "Problem", "Source", "Workspace", "option_types", "sources_of"]
 

@@ -1,12 +1,13 @@
 """What every module is, and the values that it is given and gives."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bkcore.config.client import SourceOptions
-from bkcore.flow import Stop, Stream
+from bkcore.flow import Stream
+from bkcore.modules.steps import Step
+from bkcore.modules.workspace import Workspace
 from bkcore.state import Method
 
 
@@ -30,16 +31,21 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Workspace:
-    """Where and how one preparation works.
+class Version:
+    """A version that is to be given back.
 
-    folder: private and empty, emptied by the caller. log: takes output. nice: of every program that is started for it.
+    id: of the request that brought it. at: the folder that its members are unpacked into before the first step.
+    names: the members that lie at its top, and one folder below.
     """
 
-    folder: Path
-    stop: Stop
-    log: Callable[[bytes], None]
-    nice: int = 0
+    id: str
+    at: Path
+    names: frozenset[bytes]
+
+    @property
+    def stamp(self) -> str:
+        """When it was wished, for names of databases: the id up to its first dash, in small letters."""
+        return self.id.partition("-")[0].lower()
 
 
 class Module(Protocol):
@@ -47,7 +53,9 @@ class Module(Protocol):
 
     sources(), places() and check() are cheap and touch no data. places() names the files and folders that must be
     readable. prepare() gives the stream to archive, or None when the server fetches the source where it lies; it raises
-    SourceFailed, or NotNow when it should be asked again later.
+    SourceFailed, or NotNow when it should be asked again later. restore() says what makes a version a working thing
+    again, and does nothing yet: into is the folder that it becomes, and its database gets a name of its own; None puts
+    it in the place of what is there, which is kept beside. Databases come after files. UsageError.
     """
 
     @property
@@ -63,6 +71,8 @@ class Module(Protocol):
     def check(self, source: Source) -> list[Problem]: ...
 
     def prepare(self, source: Source, work: Workspace) -> Stream | None: ...
+
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]: ...
 
 
 def path_of(text: str) -> bytes:

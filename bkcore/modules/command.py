@@ -3,15 +3,18 @@
 import os
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 from bkcore import process
 from bkcore.config.client import SourceOptions
 from bkcore.config.values import Told
-from bkcore.errors import ProgramMissing, SourceFailed
+from bkcore.errors import ProgramMissing, SourceFailed, UsageError
 from bkcore.flow import Stream
-from bkcore.modules.base import Problem, Source, Workspace
+from bkcore.modules.base import Problem, Source, Version
 from bkcore.modules.dump import dump
 from bkcore.modules.patterns import no_patterns
+from bkcore.modules.steps import Move, Step
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -76,6 +79,13 @@ class Command:
         if not output.stat().st_size:
             raise SourceFailed(f"{safe(words[0])} ended well and wrote nothing", hint="its output is to be the backup")
         return Files({os.fsencode(options.file): output}, work.stop)
+
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """A folder with the output: where it came from only its program knows."""
+        if into is None:
+            hint = "--into DIR, and read it in as its program wants it"
+            raise UsageError(f"the output of {source.label} has no place of its own", hint=hint)
+        return [Move(version.at, into)]
 
 
 def _words(source: Source) -> list[str]:

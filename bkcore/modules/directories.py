@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -10,8 +11,10 @@ from bkcore.config.client import SourceOptions
 from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import SourceFailed
 from bkcore.flow import Stream
-from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.base import Problem, Source, Version, path_of
 from bkcore.modules.patterns import Excludes, faults_of
+from bkcore.modules.steps import Step, taking_place
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -62,3 +65,7 @@ class Directories:
         if not os.path.isdir(source.path):
             raise SourceFailed(f"{safe(source.path)} is not a directory")
         return Tree(source.path, Excludes(source.options.exclude), work.stop)
+
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """The folder takes its place."""
+        return [taking_place(version.at, Path(os.fsdecode(source.path)), into, version.id)]

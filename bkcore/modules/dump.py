@@ -13,7 +13,8 @@ from typing import IO
 
 from bkcore import process
 from bkcore.errors import NoSpace, NotNow, SourceFailed
-from bkcore.modules.base import Problem, Workspace
+from bkcore.modules.base import Problem
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 
 # sysexits.h, EX_TEMPFAIL: a program that says so is asked again later.

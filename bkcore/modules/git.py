@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -10,13 +11,17 @@ from bkcore.config.client import SourceOptions
 from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import ProgramMissing
 from bkcore.flow import Stream
-from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.base import Problem, Source, Version, path_of
 from bkcore.modules.labels import label_of
 from bkcore.modules.patterns import Excludes, faults_of
+from bkcore.modules.steps import Call, Step, taking_place
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 from bkcore.state import Method
 
 _PARTS = (b"HEAD", b"objects", b"refs")
+# What of a repository no version holds, as only its own machine can mean it.
+_OWN = ("config", "hooks", "description")
 
 
 class GitOptions(SourceOptions, tag="git", frozen=True, kw_only=True):
@@ -73,6 +78,13 @@ class Git:
     def prepare(self, source: Source, work: Workspace) -> Stream | None:  # noqa: ARG002 - there is nothing to prepare
         """Nothing: it is fetched where it lies."""
         return None
+
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """A bare repository, or the .git of a work tree, whose files stay as they are."""
+        place = Path(os.fsdecode(source.path))
+        move = taking_place(version.at, place, into, version.id, keep=_OWN)
+        tree = into is None and place.name == ".git"
+        return [move, Call(("git", f"--git-dir={place}", "config", "core.bare", "false"))] if tree else [move]
 
 
 def repositories(top: bytes, excludes: Excludes) -> Iterator[bytes]:

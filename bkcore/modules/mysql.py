@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bkcore import process
@@ -11,9 +12,11 @@ from bkcore.config.client import SourceOptions
 from bkcore.config.values import AbsolutePath, Port, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Notes, Stream
-from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.base import Problem, Source, Version, path_of
 from bkcore.modules.dump import ask, dump, password_in, password_problems, private_file, require_room
 from bkcore.modules.patterns import no_patterns
+from bkcore.modules.steps import Move, Step
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -21,8 +24,9 @@ if TYPE_CHECKING:
     from bkcore.modules.parts import Files
 
 END = b"-- Dump completed"
+DUMP = "database.sql"
 # --skip-dump-date: the same database gives the same dump. --hex-blob: bytes survive whatever the character set is.
-_DUMP = (
+DUMPING = (
     "--single-transaction",
     "--quick",
     "--no-tablespaces",
@@ -130,18 +134,35 @@ class Mysql:
 
     def prepare(self, source: Source, work: Workspace) -> Stream | None:
         """Dump it, and give the dump."""
-        options = source.options
-        assert isinstance(options, MysqlOptions)
-        password = None if options.password_file is None else password_in(options.password_file)
-        login = Login(options.user, password, options.host, options.port, options.socket or "")
-        return dumped(options.database, login, work)
+        database, login = _found(source)
+        return dumped(database, login, work)
+
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """The dump becomes the database, or one of its own; and a folder with the dump."""
+        from bkcore.modules.mysql_restore import ReadIn
+
+        shown = f"the database {_options(source).database}"
+        read = ReadIn(version.at / DUMP, lambda: _found(source), shown, version, beside=into is not None)
+        return [read] if into is None else [read, Move(version.at, into)]
+
+
+def _options(source: Source) -> MysqlOptions:
+    assert isinstance(source.options, MysqlOptions)
+    return source.options
+
+
+def _found(source: Source) -> tuple[str, Login]:
+    """The database of a source, and the way to it."""
+    options = _options(source)
+    password = None if options.password_file is None else password_in(options.password_file)
+    return options.database, Login(options.user, password, options.host, options.port, options.socket or "")
 
 
 def problems() -> list[Problem]:
     """Programs that are missing here."""
     try:
-        _program("mariadb-dump", "mysqldump")
-        _program("mariadb", "mysql")
+        program("mariadb-dump", "mysqldump")
+        program("mariadb", "mysql")
     except ProgramMissing as error:
         return [Problem(error.text, error.hint)]
     return []
@@ -152,13 +173,18 @@ def dumped(database: str, login: Login, work: Workspace) -> "Files":
     from bkcore.modules.parts import Files
 
     secret = f"--defaults-file={private_file(work.folder, 'my.cnf', login.file().encode())}"
-    client = [_program("mariadb", "mysql"), secret, "--batch", "--skip-column-names", "--execute"]
-    named = "'" + database.replace("\\", "\\\\").replace("'", "''") + "'"
+    client = [program("mariadb", "mysql"), secret, "--batch", "--skip-column-names", "--execute"]
+    named = text(database)
     size = ask([*client, _SIZE.format(named)], work)
     require_room(work.folder, int(float(size or 0)), f"a dump of the database {database}")
     into = work.folder / "database.sql"
-    dump([_program("mariadb-dump", "mysqldump"), secret, *_DUMP, database], into, work, ends=END)
+    dump([program("mariadb-dump", "mysqldump"), secret, *DUMPING, database], into, work, ends=END)
     return Files({b"database.sql": into}, work.stop, notes=_notes(ask([*client, _PLAIN_TABLES.format(named)], work)))
+
+
+def text(value: str) -> str:
+    """A string of the server's language."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _notes(plain: str) -> Notes:
@@ -170,7 +196,7 @@ def _notes(plain: str) -> Notes:
     return Notes(lines=(f"tables without transactions may have changed while they were dumped: {shown}",))
 
 
-def _program(*names: str) -> str:
+def program(*names: str) -> str:
     """The first of these names that a program has here. ProgramMissing."""
     for name in names:
         try:

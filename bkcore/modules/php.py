@@ -31,6 +31,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# How many tokens behind the first of a setting its value stands.
+_VALUE_AT = {"define": 4, "const": 3, "$": 2}
 _CONSTANTS = {"true": "1", "false": "", "null": ""}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "e": "\x1b", "f": "\f", "\\": "\\", "$": "$", '"': '"'}
 _ESCAPED = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u\{([0-9A-Fa-f]{1,6})\}|(.))", re.DOTALL)
@@ -97,10 +99,26 @@ def settings(text: str, file: str) -> Settings:
     return Settings(file, values=values, computed=frozenset(computed))
 
 
+def rewritten(data: bytes, name: str, value: str) -> bytes:
+    """The bytes of such a file with another value for a name, in each place that sets it. SourceFailed: none does."""
+    text = data.decode("utf-8", "surrogateescape")
+    tokens = list(_tokens(text))
+    places = [at for at in range(len(tokens)) if (found := _setting(tokens, at)) is not None and found[0] == name]
+    if not places:
+        raise SourceFailed(f"no line sets {name} to a plain value", hint="correct it by hand")
+    for at in reversed(places):
+        old = tokens[at + _VALUE_AT[_shape(tokens[at].text)]]
+        text = text[: old.start] + _written(value) + text[old.start + len(old.text) :]
+    return text.encode("utf-8", "surrogateescape")
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
+    """start: where it stands in the text."""
+
     kind: str
     text: str
+    start: int
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -108,7 +126,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     begin = re.search(r"<\?(?:php\b|=)?", text)
     for match in _TOKEN.finditer(text, begin.end() if begin else len(text)):
         if match.lastgroup != "space":
-            yield _Token(match.lastgroup or "other", match[0])
+            yield _Token(match.lastgroup or "other", match[0], match.start())
 
 
 def _setting(tokens: list[_Token], at: int) -> tuple[str, str | None] | None:
@@ -117,13 +135,22 @@ def _setting(tokens: list[_Token], at: int) -> tuple[str, str | None] | None:
     words = [token.text for token in ahead]
     if len(ahead) < 4:
         return None
-    if words[0].lower() == "define" and words[1] == "(" and words[3] == ",":
-        return (_plain(ahead[2]) or "", _value(tokens, at + 4, ")"))
-    if words[0].lower() == "const" and words[2] == "=":
-        return (words[1], _value(tokens, at + 3, ";"))
-    if words[0].startswith("$") and words[1] == "=" and words[2] not in ("=", ">"):
-        return (words[0], _value(tokens, at + 2, ";"))
+    shape = _shape(words[0])
+    if shape == "define" and words[1] == "(" and words[3] == ",":
+        return (_plain(ahead[2]) or "", _value(tokens, at + _VALUE_AT[shape], ")"))
+    if shape == "const" and words[2] == "=":
+        return (words[1], _value(tokens, at + _VALUE_AT[shape], ";"))
+    if shape == "$" and words[1] == "=" and words[2] not in ("=", ">"):
+        return (words[0], _value(tokens, at + _VALUE_AT[shape], ";"))
     return None
+
+
+def _shape(word: str) -> str:
+    return "$" if word.startswith("$") else word.lower()
+
+
+def _written(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _value(tokens: list[_Token], at: int, closing: str) -> str | None:

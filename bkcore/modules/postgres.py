@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Literal
 
 from bkcore import process
@@ -10,11 +11,15 @@ from bkcore.config.client import SourceOptions
 from bkcore.config.values import AbsolutePath, Port, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
-from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.base import Problem, Source, Version, path_of
 from bkcore.modules.dump import ask, dump, password_in, password_problems, private_file, require_room
 from bkcore.modules.patterns import no_patterns
+from bkcore.modules.steps import Move, Step
+from bkcore.modules.workspace import Workspace
 from bkcore.state import Method
 
+# The files of an archive.
+DUMP, GLOBALS = "database.dump", "globals.sql"
 _SIZE = "select pg_database_size(current_database())"
 # Its last line (pg_dumpall.c); a dump in the custom format has none, and is read to its end instead.
 _GLOBALS_END = b"-- PostgreSQL database cluster dump complete"
@@ -77,32 +82,49 @@ class Postgres:
 
         options = source.options
         assert isinstance(options, PostgresOptions)
-        login = _Login(options, work)
+        login = Login(options, work)
         answer = ask(["psql", "-XAtq", *login.words, "-d", login.database, "-c", _SIZE], work, env=login.env)
         require_room(work.folder, _number(answer), f"a dump of the database {options.database}")
-        dumped = work.folder / "database.dump"
+        dumped = work.folder / DUMP
         # Not compressed: we do that ourselves, and what did not change is found again only in plain bytes.
         dump(["pg_dump", "-Fc", "-Z0", *login.words, "-d", login.database], dumped, work, env=login.env)
         ask(["pg_restore", "-f", os.devnull, str(dumped)], work)
-        files = {b"database.dump": dumped}
+        files = {DUMP.encode(): dumped}
         if options.globals != "no":
-            files[b"globals.sql"] = _globals(options, login, work)
+            files[GLOBALS.encode()] = _globals(options, login, work)
         return Files(files, work.stop)
 
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """The roles that are missing, then the dump as the database or as one of its own; and a folder with both."""
+        from bkcore.modules.postgres_restore import ReadIn, Roles
 
-class _Login:
+        options = source.options
+        assert isinstance(options, PostgresOptions)
+        steps: list[Step] = []
+        if GLOBALS.encode() in version.names and options.globals != "no":
+            steps.append(Roles(version.at / GLOBALS, options))
+        steps.append(ReadIn(version.at / DUMP, options, version, beside=into is not None))
+        return steps if into is None else [*steps, Move(version.at, into)]
+
+
+class Login:
     """How the server is reached. words: options of every one of its programs. The password is in a file of our own."""
 
     def __init__(self, options: PostgresOptions, work: Workspace) -> None:
         given = (("-h", options.host), ("-p", options.port), ("-U", options.user))
         self.words = ["-w", *(word for option, value in given if value for word in (option, str(value)))]
-        # A connection string, because a bare name that looks like one would be taken for one.
-        escaped = options.database.replace("\\", "\\\\").replace("'", "\\'")
-        self.database = f"dbname='{escaped}'"
+        self.database = self.of(options.database)
         self.env = {"PGCONNECT_TIMEOUT": "30"}
         if options.password_file is not None:
             password = password_in(options.password_file).replace("\\", "\\\\").replace(":", "\\:")
-            self.env["PGPASSFILE"] = str(private_file(work.folder, "pgpass", f"*:*:*:*:{password}\n".encode()))
+            file = private_file(work.folder, f"pgpass-{token_hex(4)}", f"*:*:*:*:{password}\n".encode())
+            self.env["PGPASSFILE"] = str(file)
+
+    @staticmethod
+    def of(database: str) -> str:
+        """A connection string for a database, because a bare name that looks like one would be taken for one."""
+        escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+        return f"dbname='{escaped}'"
 
 
 def missing(*programs: str) -> Iterator[Problem]:
@@ -114,8 +136,8 @@ def missing(*programs: str) -> Iterator[Problem]:
             yield Problem(error.text, error.hint)
 
 
-def _globals(options: PostgresOptions, login: _Login, work: Workspace) -> Path:
-    into = work.folder / "globals.sql"
+def _globals(options: PostgresOptions, login: Login, work: Workspace) -> Path:
+    into = work.folder / GLOBALS
     secret = ["--no-role-passwords"] if options.globals == "without-passwords" else []
     try:
         dump(["pg_dumpall", "-g", *secret, *login.words], into, work, env=login.env, ends=_GLOBALS_END)

@@ -10,9 +10,11 @@ from bkcore.config.client import SourceOptions
 from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import SourceFailed
 from bkcore.flow import Stop, Stream, check_stop
-from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.base import Problem, Source, Version, path_of
 from bkcore.modules.dump import require_room
 from bkcore.modules.patterns import no_patterns
+from bkcore.modules.steps import Aside, Move, Part, Step, aside
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -23,6 +25,8 @@ _PAUSE = 0.01
 # writers off meanwhile (not those of a database in WAL mode).
 _LOST_STEPS = 20
 _BUSY_SECONDS = 1.0
+# What lies beside a database while it is in use (SQLite, Temporary Files Used By SQLite).
+_JOURNALS = ("-wal", "-shm", "-journal")
 
 
 class SqliteOptions(SourceOptions, tag="sqlite", frozen=True, kw_only=True):
@@ -67,6 +71,18 @@ class Sqlite:
         copied = work.folder / "copy"
         like = copy(source.path, copied, timeout=source.options.timeout, stop=work.stop)
         return Files({os.path.basename(source.path): copied}, work.stop, like=like)
+
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """The database takes its place; or a folder with it."""
+        place = Path(os.fsdecode(source.path))
+        return [Move(version.at, into)] if into is not None else put_back(version.at / place.name, place, version.id)
+
+
+def put_back(found: Path, place: Path, version: str) -> list[Step]:
+    """A database takes its place. What is there is kept beside with its journals, which belong to no other."""
+    kept = aside(place, version)
+    journals = [Aside(place.with_name(place.name + end), kept.with_name(kept.name + end)) for end in _JOURNALS]
+    return [Move(found, place, kept, part=Part.DATABASE), *journals]
 
 
 def copy(path: bytes, into: Path, *, timeout: float, stop: Stop) -> os.stat_result:

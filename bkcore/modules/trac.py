@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from bkcore import process
 from bkcore.config.client import SourceOptions
 from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
-from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.base import Problem, Source, Version, path_of
 from bkcore.modules.dump import ask, require_room
 from bkcore.modules.patterns import Excludes, faults_of
+from bkcore.modules.steps import Step, taking_place
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -66,6 +69,10 @@ class Trac:
         if not (copied / "conf" / "trac.ini").is_file():
             raise SourceFailed(f"trac-admin ended well and made no whole copy of {safe(source.path)}")
         return Tree(os.fsencode(copied), excludes, work.stop)
+
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """The environment takes its place. Its database, when a server keeps that, is a source of its own."""
+        return [taking_place(version.at, Path(os.fsdecode(source.path)), into, version.id)]
 
 
 def _program(source: Source) -> str:

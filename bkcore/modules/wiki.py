@@ -15,9 +15,11 @@ from bkcore.config.values import AbsolutePath, Program, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules import mysql, sqlite
-from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.base import Problem, Source, Version, path_of
 from bkcore.modules.dump import dump, private_file
 from bkcore.modules.patterns import Excludes, faults_of
+from bkcore.modules.steps import Step
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -100,6 +102,13 @@ class Wiki:
             parts.append(Part(Files({SETTINGS.encode(): read}, work.stop, like=options.file.stat())))
         return Parts([*parts, Part(Tree(source.path, Excludes(options.exclude), work.stop), b"files")])
 
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """The files, the settings that lay elsewhere, and the database that these name; one of its own when beside."""
+        from bkcore.modules.wiki_restore import steps
+
+        assert isinstance(source.options, WikiOptions)
+        return steps(Path(os.fsdecode(source.path)), source.options.file, version, into)
+
 
 def read_settings(file: Path) -> "Settings":
     """What a wiki's LocalSettings.php says. SourceFailed when it is not there or cannot be read."""
@@ -119,13 +128,14 @@ def _database(said: "Settings", source: Source, work: Workspace) -> Stream:
         case "sqlite":
             return _sqlite(said, source, work)
         case "mysql":
-            return mysql.dumped(said.get("$wgDBname"), _login(said), work)
+            return mysql.dumped(said.get("$wgDBname"), login(said), work)
         case _:
             hint = "back its database up as a source of its own, and its folder as directories"
             raise SourceFailed(f"{safe(said.file)} names a database of the kind {safe(kind)}", hint=hint)
 
 
-def _login(said: "Settings") -> mysql.Login:
+def login(said: "Settings") -> mysql.Login:
+    """The way to the database that its settings say. SourceFailed."""
     server = said.get("$wgDBserver", "localhost")
     return mysql.Login.at(server, said.get("$wgDBuser"), said.get("$wgDBpassword", ""))
 

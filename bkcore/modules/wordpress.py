@@ -14,9 +14,11 @@ from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules import mysql
-from bkcore.modules.base import Problem, Source, Workspace, path_of
+from bkcore.modules.base import Problem, Source, Version, path_of
 from bkcore.modules.dump import password_in, private_file
 from bkcore.modules.patterns import Excludes, faults_of
+from bkcore.modules.steps import Change, Step, taking_place
+from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 from bkcore.state import Method
 
@@ -86,6 +88,35 @@ class Wordpress:
             read = private_file(work.folder, CONFIG, config.data)
             parts.append(Part(Files({CONFIG.encode(): read}, work.stop, like=file.stat())))
         return Parts([*parts, Part(Tree(source.path, Excludes(options.exclude), work.stop), b"files")])
+
+    def restore(self, source: Source, version: Version, into: Path | None) -> list[Step]:
+        """The files, the settings that lay elsewhere, and the database that these name; one of its own when beside."""
+        from bkcore.modules import mysql_restore
+        from bkcore.modules.php import read, rewritten
+
+        options = source.options
+        assert isinstance(options, WordpressOptions)
+        place = Path(os.fsdecode(source.path))
+        inside = CONFIG.encode() not in version.names
+        config = (into or place) / CONFIG
+        if into is None and not inside:
+            config = Path(options.config) if options.config else place.parent / CONFIG
+        unpacked = version.at / ("files/" + CONFIG if inside else CONFIG)
+
+        def find() -> tuple[str, mysql.Login]:
+            found = read(unpacked if unpacked.exists() else config)
+            return found.get("DB_NAME"), login(found, options.user, options.password_file)
+
+        def renamed(data: bytes) -> bytes:
+            return rewritten(data, "DB_NAME", mysql_restore.beside(find()[0], version))
+
+        files = [taking_place(version.at / "files", place, into, version.id)]
+        if not inside:
+            files.append(taking_place(version.at / CONFIG, config, None if into is None else config, version.id))
+        dump, beside = version.at / mysql.DUMP, into is not None
+        read_in = mysql_restore.ReadIn(dump, find, f"the database that {CONFIG} names", version, beside=beside)
+        fitting = [Change(config, "DB_NAME is the restored database", renamed)] if beside else []
+        return [*files, read_in, *fitting]
 
 
 def read_config(path: bytes, named: str | None) -> "tuple[Path, Settings]":

@@ -5,7 +5,7 @@ Everything can be repeated: what is there already stays as it is. As root the fi
 
 import secrets
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bkcore import durable
@@ -95,15 +95,16 @@ def join(
     *,
     client_door: Door,
     server_door: Door,
-    quota: str = "",
+    rules: Mapping[str, str] | None = None,
     dialled_from: Sequence[str] = (),
 ) -> None:
     """Let both ends know each other: keys, pinned host keys, the client's repository and record, the server's link.
 
-    quota: a size as configurations write it, "" for none. dialled_from: addresses the server's key may be used from.
+    rules: further keys of the client's record, such as quota and restore. dialled_from: addresses that the server's
+    key may be used from.
     """
     offer = offer_of(client, client_door)
-    admit(server, offer, {"quota": quota} if quota else {})
+    admit(server, offer, rules or {})
     link(client, answer_of(server, server_door, offer), dialled_from)
 
 

@@ -7,43 +7,77 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from fakes.applications import mediawiki, trac, wordpress
 from fakes.applications.mariadb import mariadb
 from fakes.applications.postgres import postgres
-from fakes.ssh_pair import CLIENT, ssh_pair
+from fakes.ssh_pair import CLIENT, SshPair, ssh_pair
 from fakes.told_figures import Figure
 from fakes.typed import typed
 
-from bkcore.archive.entries import Entries
+from bkcore.archive.entries import Entries, Entry
 
-Brought = Callable[[str, str], Path]
+
+@dataclass(frozen=True)
+class Backed:
+    """A source that was backed up, and may be given back in each way."""
+
+    pair: SshPair
+    label: str
+    out: Path
+    told: Figure
+
+    @property
+    def version(self) -> Entry:
+        """The one that was stored."""
+        (entry,) = Entries(self.pair.stored).all()
+        return entry
+
+    def exported(self) -> Path:
+        """The folder into which the server exports it."""
+        self.out.mkdir()
+        words = ("db", "export", str(self.out), "--client", CLIENT, "--source", self.label, "--as", "files")
+        begun = time.monotonic()
+        done = typed("--home", str(self.pair.server.root), *words)
+        assert done.returncode == 0, done.stderr
+        self.told(f"{self.label}: exported as files in {time.monotonic() - begun:.1f} s")
+        (folder,) = (path for path in self.out.iterdir() if path.is_dir())
+        return folder
+
+    def restore(self, *words: str) -> str:
+        """What `bkcore restore` says at the client."""
+        begun = time.monotonic()
+        done = typed("--home", str(self.pair.client.root), "restore", self.label, *words)
+        assert done.returncode == 0, done.stderr
+        self.told(f"{self.label}: restored {' '.join(words[:1])} in {time.monotonic() - begun:.1f} s")
+        return done.stdout
+
+    def suffix(self, word: str = "restored") -> str:
+        """What stands behind the name of a database that came beside."""
+        return f"_{word}_{self.version.id.partition('-')[0].lower()}"
+
+
+Brought = Callable[[str, str], Backed]
 
 
 @pytest.fixture
-def brought(tmp_path: Path, figure: Figure) -> Brought:
-    """Backs up a source, given as TOML, and gives back the folder into which the server exported the version."""
+def brought(tmp_path: Path, figure: Figure) -> Iterator[Brought]:
+    """Backs up a source, given as TOML."""
+    with contextlib.ExitStack() as closing:
 
-    def bring(label: str, toml: str) -> Path:
-        (tmp_path / "road").mkdir()
-        with ssh_pair(tmp_path / "road", f"[source.{label}]\n{toml}") as pair:
+        def bring(label: str, toml: str) -> Backed:
+            (tmp_path / "road").mkdir()
+            pair = closing.enter_context(ssh_pair(tmp_path / "road", f"[source.{label}]\n{toml}"))
             seconds = pair.back_up(label)
-            (entry,) = Entries(pair.stored).all()
-            assert entry.partial == 0
-            out = tmp_path / "out"
-            out.mkdir()
-            begun = time.monotonic()
-            words = ("db", "export", str(out), "--client", CLIENT, "--source", label, "--as", "files")
-            done = typed("--home", str(pair.server.root), *words)
-            assert done.returncode == 0, done.stderr
-            back = time.monotonic() - begun
-            (folder,) = (path for path in out.iterdir() if path.is_dir())
-        figure(f"{label}: {entry.size} bytes, backed up in {seconds:.1f} s, given back in {back:.1f} s")
-        return folder
+            backed = Backed(pair, label, tmp_path / "out", figure)
+            assert backed.version.partial == 0
+            figure(f"{label}: {backed.version.size} bytes, backed up in {seconds:.1f} s")
+            return backed
 
-    return bring
+        yield bring
 
 
 @contextmanager
@@ -94,21 +128,38 @@ def test_a_postgres_database_in_use_comes_back_as_it_was_at_one_moment(brought: 
             "shop",
         )
         with in_use(lambda: server.sql(_MOVE, "shop")):
-            folder = brought(
+            backed = brought(
                 "pg", f'module = "postgres"\ndatabase = "shop"\nhost = "{server.socket}"\nuser = "postgres"\n'
             )
+
+        def is_as_it_was(database: str) -> None:
+            assert server.sql(_SUM, database) == "3000"
+            assert server.sql("select text from note", database) == "Tee für 2 £ — 'gut'"
+            assert server.sql("select tax(50)", database) == "10"
+            assert "clerk" in server.sql("select relacl from pg_class where relname = 'note'", database)
+
+        folder = backed.exported()
         assert "CREATE ROLE clerk" in (folder / "globals.sql").read_text()
         server.read_in(folder / "database.dump", "again")
-        assert server.sql(_SUM, "again") == "3000"
-        assert server.sql("select text from note", "again") == "Tee für 2 £ — 'gut'"
-        assert server.sql("select tax(50)", "again") == "10"
-        assert "clerk" in server.sql("select relacl from pg_class where relname = 'note'", "again")
+        is_as_it_was("again")
+        server.sql("drop database again;\ndrop owned by clerk")
+        server.sql("update account set pounds = 0", "shop")
+        backed.restore()
+        is_as_it_was(f"shop{backed.suffix()}")
+        assert server.sql(_SUM, "shop") == "0"
+        server.sql(f"drop database shop{backed.suffix()}")
+        server.sql("drop owned by clerk", "shop")
+        server.sql("drop role clerk")
+        backed.restore("--in-place", "--yes")
+        is_as_it_was("shop")
+        assert server.sql("select rolcanlogin from pg_roles where rolname = 'clerk'") == "t"
+        assert server.sql(_SUM, f"shop{backed.suffix('before')}") == "0"
 
 
 def test_a_mariadb_database_in_use_comes_back_as_it_was_at_one_moment(brought: Brought, tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     with mariadb(tmp_path / "db") as server:
-        server.sql("create database shop")
+        server.sql("create database shop character set latin1")
         server.sql(_ACCOUNTS, "shop")
         server.sql(
             "create procedure tax() select 10;"
@@ -116,58 +167,123 @@ def test_a_mariadb_database_in_use_comes_back_as_it_was_at_one_moment(brought: B
             "shop",
         )
         with in_use(lambda: server.sql(_MOVE, "shop")):
-            folder = brought("sql", f'module = "mysql"\ndatabase = "shop"\nsocket = "{server.socket}"\nuser = "root"\n')
-        server.read_in(folder / "database.sql", "again")
-        assert server.sql(_SUM, "again") == "3000"
-        assert server.sql("select text from note", "again") == "Tee für 2 £ — 'gut'"
-        assert server.sql("call tax()", "again") == "10"
-        assert server.sql("select hex(bytes) from picture", "again") == "00FF27"
+            backed = brought("sql", f'module = "mysql"\ndatabase = "shop"\nsocket = "{server.socket}"\nuser = "root"\n')
+
+        def is_as_it_was(database: str) -> None:
+            assert server.sql(_SUM, database) == "3000"
+            assert server.sql("select text from note", database) == "Tee für 2 £ — 'gut'"
+            assert server.sql("call tax()", database) == "10"
+            assert server.sql("select hex(bytes) from picture", database) == "00FF27"
+
+        server.read_in(backed.exported() / "database.sql", "again")
+        is_as_it_was("again")
+        server.sql("update account set pounds = 0; create table later (id int)", "shop")
+        backed.restore()
+        is_as_it_was(f"shop{backed.suffix()}")
+        assert server.sql(_SUM, "shop") == "0"
+        backed.restore("--in-place", "--yes")
+        is_as_it_was("shop")
+        assert "later" not in server.sql("show tables", "shop")
+        assert "latin1" in server.sql("show create database shop")
+        server.read_in(backed.pair.client.root / "kept" / f"shop.before-{backed.version.id}.sql", "kept")
+        assert server.sql(_SUM, "kept") == "0"
+        server.sql("drop database shop")
+        backed.restore("--in-place", "--yes")
+        is_as_it_was("shop")
 
 
 def test_a_wordpress_site_comes_back_with_posts_uploads_and_logins(brought: Brought, tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     with mariadb(tmp_path / "db") as server:
         site = wordpress.install(tmp_path / "shop", server, "shop")
-        folder = brought("site", f'module = "wordpress"\npath = "{site.folder}"\n')
+        backed = brought("site", f'module = "wordpress"\npath = "{site.folder}"\n')
+
+        def is_as_it_was(again: wordpress.Wordpress) -> None:
+            found = again.php("echo get_page_by_title('Tea', OBJECT, 'post')->post_content;")
+            assert found == "Prices: ½ £"
+            assert (again.folder / "wp-content" / "uploads" / "receipt.pdf").read_bytes() == bytes(range(256)) * 40
+            quoted = wordpress.PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+            log_in = f"wp_authenticate('{wordpress.USER}', wp_slash('{quoted}'))"
+            assert again.php(f"echo is_wp_error({log_in}) ? 'no' : 'yes';") == "yes"
+
+        folder = backed.exported()
+        assert (folder / "files" / "wp-config.php").read_bytes() == (site.folder / "wp-config.php").read_bytes()
+        site.php("wp_delete_post(get_page_by_title('Tea', OBJECT, 'post')->ID, true);")
+        backed.restore()
+        beside = wordpress.Wordpress(tmp_path / f"restored-{backed.version.id}")
+        is_as_it_was(beside)
+        assert beside.php("echo DB_NAME;") == f"shop{backed.suffix()}"
+        assert site.php("echo is_null(get_page_by_title('Tea', OBJECT, 'post')) ? 'gone' : 'there';") == "gone"
         server.sql("drop database shop")
         shutil.rmtree(site.folder)
-        server.read_in(folder / "database.sql", "shop2")
-        shutil.copytree(folder / "files", tmp_path / "shop2", symlinks=True)
-        again = wordpress.Wordpress(tmp_path / "shop2")
-        again.write_config("shop2", server.socket)
-        found = again.php("echo get_page_by_title('Tea', OBJECT, 'post')->post_content;")
-        assert found == "Prices: ½ £"
-        assert (again.folder / "wp-content" / "uploads" / "receipt.pdf").read_bytes() == bytes(range(256)) * 40
-        quoted = wordpress.PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
-        log_in = f"wp_authenticate('{wordpress.USER}', wp_slash('{quoted}'))"
-        assert again.php(f"echo is_wp_error({log_in}) ? 'no' : 'yes';") == "yes"
+        backed.restore("--in-place", "--yes")
+        is_as_it_was(site)
+        assert site.php("echo DB_NAME;") == "shop"
 
 
 def test_a_mediawiki_comes_back_with_pages_revisions_images_and_logins(brought: Brought, tmp_path: Path) -> None:
     wiki = mediawiki.install(tmp_path)
-    folder = brought("wiki", f'module = "wiki"\npath = "{wiki.folder}"\n')
-    shutil.rmtree(wiki.folder)
-    shutil.rmtree(wiki.data)
-    shutil.copytree(folder / "files", wiki.folder, symlinks=True)
-    shutil.copytree(folder / "database", wiki.data)
-    assert wiki.page("Tea") == "second: ½ £"
-    assert wiki.page("Milk") == "white"
-    assert (wiki.folder / "images" / "cup.png").read_bytes() == bytes(range(256)) * 20
-    assert wiki.knows(mediawiki.USER, mediawiki.PASSWORD)
-    assert not wiki.knows(mediawiki.USER, "another word")
+    backed = brought("wiki", f'module = "wiki"\npath = "{wiki.folder}"\n')
+
+    def is_as_it_was(again: mediawiki.Mediawiki) -> None:
+        assert again.page("Tea") == "second: ½ £"
+        assert again.page("Milk") == "white"
+        assert (again.folder / "images" / "cup.png").read_bytes() == bytes(range(256)) * 20
+        assert again.knows(mediawiki.USER, mediawiki.PASSWORD)
+        assert not again.knows(mediawiki.USER, "another word")
+
+    folder = backed.exported()
     other = mediawiki.install_empty(tmp_path / "other")
     other.run("importDump.php", str(folder / "pages.xml"))
     assert other.page("Tea") == "second: ½ £"
     assert (folder / "pages.xml").read_text().count("<revision>") == 4
+    wiki.edit("Tea", "third")
+    backed.restore()
+    name = f"restored-{backed.version.id}"
+    beside = mediawiki.Mediawiki(tmp_path / name, tmp_path / f"{name}.data")
+    is_as_it_was(beside)
+    beside.edit("Tea", "fourth")
+    assert wiki.page("Tea") == "third"
+    shutil.rmtree(wiki.folder)
+    shutil.rmtree(wiki.data)
+    backed.restore("--in-place", "--yes")
+    is_as_it_was(wiki)
+
+
+def test_a_mediawiki_whose_database_a_server_keeps_comes_back(brought: Brought, tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    with mariadb(tmp_path / "db") as server:
+        wiki = mediawiki.install(tmp_path, server)
+        backed = brought("wikidb", f'module = "wiki"\npath = "{wiki.folder}"\n')
+        wiki.edit("Tea", "third")
+        backed.restore()
+        beside = mediawiki.Mediawiki(tmp_path / f"restored-{backed.version.id}", wiki.data)
+        assert beside.page("Tea") == "second: ½ £"
+        beside.edit("Tea", "fourth")
+        assert wiki.page("Tea") == "third"
+        server.sql(f"drop database {mediawiki.DATABASE}")
+        shutil.rmtree(wiki.folder)
+        backed.restore("--in-place", "--yes")
+        assert wiki.page("Tea") == "second: ½ £"
+        assert wiki.knows(mediawiki.USER, mediawiki.PASSWORD)
 
 
 def test_a_trac_environment_in_use_comes_back(brought: Brought, tmp_path: Path) -> None:
     tracker = trac.install(tmp_path / "notes")
     source = f'module = "trac"\npath = "{tracker.folder}"\ntrac-admin = "{trac.PROGRAM}"\n'
     with in_use(lambda: tracker.admin("milestone", "due", "boiling", "2030-01-01")):
-        folder = brought("tracker", source)
-    again = trac.Trac(folder)
-    assert "kettle" in again.admin("component", "list")
-    assert "with milk" in again.admin("wiki", "export", "Tea")
-    with contextlib.closing(sqlite3.connect(folder / "db" / "trac.db")) as database:
-        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+        backed = brought("tracker", source)
+
+    def is_as_it_was(again: trac.Trac) -> None:
+        assert "kettle" in again.admin("component", "list")
+        assert "with milk" in again.admin("wiki", "export", "Tea")
+        with contextlib.closing(sqlite3.connect(again.folder / "db" / "trac.db")) as database:
+            assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+
+    is_as_it_was(trac.Trac(backed.exported()))
+    tracker.admin("component", "remove", "kettle")
+    backed.restore()
+    is_as_it_was(trac.Trac(tmp_path / f"restored-{backed.version.id}"))
+    backed.restore("--in-place", "--yes")
+    is_as_it_was(tracker)
+    assert "kettle" not in trac.Trac(tmp_path / f"notes.before-{backed.version.id}").admin("component", "list")

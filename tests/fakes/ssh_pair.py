@@ -67,6 +67,7 @@ def ssh_pair(
             server,
             client_door=homes.Door("127.0.0.1", dial(at_client.port), at_client.user),
             server_door=homes.Door("127.0.0.1", at_server.port, at_server.user),
+            rules={"restore": "self"},
             dialled_from=["127.0.0.1"],
         )
         if not wakes:

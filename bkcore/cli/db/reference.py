@@ -5,6 +5,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +45,7 @@ def named(frame: Frame, ref: str) -> Named:
         raise UsageError(f"{source} is the name of several sources", hint=f"say which: {listed}")
     group = chosen.groups[0]
     versions = sorted(group.versions, key=lambda entry: (entry.sequence, entry.id))
-    return Named(chosen, group, _at(versions, when, ref, utc=frame.utc))
+    return Named(chosen, group, at_when(versions, when, ref, utc=frame.utc))
 
 
 def inner(ref: str) -> tuple[str, bytes]:
@@ -70,10 +71,11 @@ def parse(ref: str) -> tuple[str, str, str]:
     return client, source, when
 
 
-def _at(versions: list[Entry], when: str, ref: str, *, utc: bool) -> Entry:
+def at_when(versions: Sequence[Entry], when: str, ref: str, *, utc: bool) -> Entry:
+    """Of the versions of a source, oldest first, the one that the WHEN of a REF means. NothingMatched."""
     if when == "latest" or when[0] == "~":
         back = int(when[1:]) if when[0] == "~" else 0
-        found = versions[-1 - back :][:1] if back < len(versions) else []
+        found = list(versions)[-1 - back :][:1] if back < len(versions) else []
     elif when.isdigit():
         found = [entry for entry in versions if entry.sequence == int(when)]
     else:

@@ -1,8 +1,9 @@
-"""A MediaWiki as Debian brings it, with its database in a file, used by its own maintenance programs."""
+"""A MediaWiki as Debian brings it, used by its own maintenance programs."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from fakes.applications.mariadb import Mariadb
 from fakes.applications.programs import said
 
 _SOURCE = Path("/usr/share/mediawiki")
@@ -14,7 +15,7 @@ _OWN = ("images", "LocalSettings.php")
 
 @dataclass(frozen=True)
 class Mediawiki:
-    """A wiki. folder: links to its programs, LocalSettings.php, images. data: the folder of its database."""
+    """A wiki. folder: links to its programs, LocalSettings.php, images. data: the folder of a database in a file."""
 
     folder: Path
     data: Path
@@ -46,9 +47,9 @@ class Mediawiki:
         return "logged in" in self.run("eval.php", stdin=code)
 
 
-def install(folder: Path) -> Mediawiki:
-    """Make a wiki with two pages, one of them in two revisions, and an image."""
-    wiki = install_empty(folder)
+def install(folder: Path, server: Mariadb | None = None) -> Mediawiki:
+    """Make a wiki with two pages, one of them in two revisions, and an image. server: of its database, else a file."""
+    wiki = install_empty(folder, server)
     wiki.edit("Tea", "first")
     wiki.edit("Tea", "second: ½ £")
     wiki.edit("Milk", "white")
@@ -56,7 +57,7 @@ def install(folder: Path) -> Mediawiki:
     return wiki
 
 
-def install_empty(folder: Path) -> Mediawiki:
+def install_empty(folder: Path, server: Mariadb | None = None) -> Mediawiki:
     """Make a wiki with a login, and the page that every new one has."""
     wiki = Mediawiki(folder / "wiki", folder / "wiki-data")
     for made in (wiki.folder, wiki.data):
@@ -65,7 +66,12 @@ def install_empty(folder: Path) -> Mediawiki:
         if path.name not in _OWN:
             (wiki.folder / path.name).symlink_to(path)
     (wiki.folder / "images").mkdir()
-    database = ("--dbtype", "sqlite", "--dbname", DATABASE, "--dbpath", str(wiki.data), "--confpath", str(wiki.folder))
+    kept: tuple[str, ...] = ("--dbtype", "sqlite", "--dbpath", str(wiki.data))
+    if server is not None:
+        server.sql("create user wiki@localhost identified by 'a \"word'; grant all on *.* to wiki@localhost")
+        login = ("--dbuser", "wiki", "--dbpass", 'a "word')
+        kept = ("--dbtype", "mysql", "--dbserver", f"localhost:{server.socket}", *login)
+    database = (*kept, "--dbname", DATABASE, "--confpath", str(wiki.folder))
     access = ("--server", "http://localhost", "--scriptpath", "", "--pass", PASSWORD)
     said("php", wiki.folder / "maintenance" / "install.php", *database, *access, "Notes", USER)
     return wiki

@@ -95,7 +95,7 @@ def test_the_home_of_another_end_is_not_taken_over(client: ClientHome) -> None:
 
 
 def test_two_homes_are_joined_both_ways(client: ClientHome, server: ServerHome) -> None:
-    join(client, server, client_door=HERE, server_door=THERE, quota="10G", dialled_from=["127.0.0.1"])
+    join(client, server, client_door=HERE, server_door=THERE, rules={"quota": "10G"}, dialled_from=["127.0.0.1"])
     config = load_client(client.config, {})
     link = config.server["main"]
     assert (config.default_server, link.user, link.port, link.repository) == ("main", "backupsrv", 2201, "web1.git")
