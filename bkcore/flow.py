@@ -4,7 +4,7 @@ tick hands one side's value to the other; these are the shapes they agree on.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -138,9 +138,16 @@ class Limits:
     rate: int = 0
 
 
+Links = Mapping[bytes, bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a retriever brought: bytes over the line, and notes (partial when notes.unread > 0)."""
+    """What a retriever brought: bytes over the line, and notes (partial when notes.unread > 0).
+
+    links: of files with several names each name, and one name that all of these have in common.
+    """
 
     bytes: int
     notes: Notes = field(default_factory=Notes)
+    links: "Links" = field(default_factory=dict)

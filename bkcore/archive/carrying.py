@@ -101,8 +101,8 @@ class Given:
         return _stored(self._archive, start)
 
 
-def send(given: Given, start: int, write: Callable[[bytes], object], stop: Stop) -> None:
-    """What `bk-version` answers. start: of a member in the tar stream. Malformed, Missing, Damaged."""
+def send(given: Given, start: int | None, write: Callable[[bytes], object], stop: Stop) -> None:
+    """What `bk-version` answers. start: of a member in the tar stream; None: without. Malformed, Missing, Damaged."""
     import zstandard
 
     size, kept = 0, []
@@ -113,7 +113,7 @@ def send(given: Given, start: int, write: Callable[[bytes], object], stop: Stop)
     offer = Offer(msgspec.Raw(entries.encode(given.entry)), len(lines), size + len(END))
     write(msgspec.json.encode(offer) + b"\n")
     packing, digest = zstandard.ZstdCompressor(level=_LEVEL).compressobj(), hashlib.sha256()
-    for piece in _together(lines, given.pieces(start)):
+    for piece in _together(lines, () if start is None else given.pieces(start)):
         check_stop(stop)
         digest.update(piece)
         write(packing.compress(piece))

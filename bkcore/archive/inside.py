@@ -9,7 +9,7 @@ from pathlib import Path
 from bkcore.archive import reader, refs
 from bkcore.archive.entries import Entry, RepositoryDetail, SnapshotDetail
 from bkcore.archive.frames import Ref
-from bkcore.archive.listed import read_list
+from bkcore.archive.listed import Line, read_list
 from bkcore.archive.members import header_length, padding
 from bkcore.archive.opened import Opened, open_archive
 from bkcore.archive.snapshot_export import content, snapshot_members
@@ -59,7 +59,7 @@ class Inside:
             case Method.RSYNC:
                 for line in read_list(self._folder, self._snapshot().list):
                     about = (line.kind, line.size, line.mode, line.uid, line.gid, line.mtime_ns)
-                    yield Thing(line.raw_path, *about, line.raw_link, line.sha256)
+                    yield Thing(line.raw_path, *about, line.target, line.sha256)
             case Method.GIT:
                 for ref in refs.read_list(self._folder, self._entry.root):
                     yield Thing(ref.name, None, content=ref.oid)
@@ -103,7 +103,7 @@ class Inside:
         archive = self._opened()
         # Of several with one path the last counts, and a hard link may lead to what came long before it.
         last = {member.path: (start, member) for start, member in _placed(archive)}
-        chosen = [last[path] for path in last if _is_chosen(last[path][1], paths)]
+        chosen = [last[path] for path in last if _is_chosen(path, last[path][1].kind, paths)]
         given = {member.path for _, member in chosen}
         for placed, listed in chosen:
             start, member = placed, listed
@@ -113,7 +113,10 @@ class Inside:
             yield replace(member, chunks=partial(_part, archive, start, member.size))
 
     def _of_state(self, paths: Collection[bytes], stop: Stop) -> Iterator[Member]:
-        return (each for each in snapshot_members(self._folder, self._entry, stop) if _is_chosen(each, paths))
+        def is_chosen(line: Line) -> bool:
+            return _is_chosen(line.raw_path, line.kind, paths)
+
+        return snapshot_members(self._folder, self._entry, stop, is_chosen)
 
     def _opened(self) -> Opened:
         if self._archive is None:
@@ -199,13 +202,11 @@ def _is_wanted(path: bytes, paths: Collection[bytes]) -> bool:
     return any(path == each or path.startswith(each + b"/") for each in paths)
 
 
-def _is_chosen(member: Member, paths: Collection[bytes]) -> bool:
+def _is_chosen(path: bytes, kind: Kind, paths: Collection[bytes]) -> bool:
     """Whether it is wanted, or a folder above what may be."""
-    if _is_wanted(member.path, paths):
+    if _is_wanted(path, paths):
         return True
-    return member.kind is Kind.FOLDER and (
-        member.path == b"." or any(each.startswith(member.path + b"/") for each in paths)
-    )
+    return kind is Kind.FOLDER and (path == b"." or any(each.startswith(path + b"/") for each in paths))
 
 
 def _part(archive: Opened, start: int, size: int) -> Iterator[bytes]:

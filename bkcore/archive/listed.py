@@ -27,7 +27,11 @@ _LONGEST_LINE = 1 << 18
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """One thing as it must be. sha256: of a file's content, hex."""
+    """One thing as it must be. sha256: of a file's content, hex.
+
+    link: of a symlink where it leads; of a file with several names the first of them, for the others. Each of its names
+    is kept as a file of its own.
+    """
 
     path: str = ""
     path_b64: str = ""
@@ -48,8 +52,13 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     @property
     def raw_link(self) -> bytes:
-        """Where a symlink leads, as bytes."""
+        """Where a symlink leads, or another name of a file, as bytes."""
         return base64.b64decode(self.link_b64) if self.link_b64 else self.link.encode()
+
+    @property
+    def target(self) -> bytes:
+        """Where a symlink leads, as bytes; b"" for all else."""
+        return self.raw_link if self.kind is Kind.SYMLINK else b""
 
     @property
     def order(self) -> bytes:
@@ -61,8 +70,8 @@ _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Line)
 
 
-def line_of(thing: Thing, sha256: str) -> Line:
-    """What the list says of a thing."""
+def line_of(thing: Thing, sha256: str, link: bytes = b"") -> Line:
+    """What the list says of a thing. link: of a file with several names."""
     return Line(
         **_named("path", thing.path),
         kind=thing.kind,
@@ -72,7 +81,7 @@ def line_of(thing: Thing, sha256: str) -> Line:
         mtime_ns=thing.mtime_ns,
         size=thing.size,
         sha256=sha256,
-        **_named("link", thing.link),
+        **_named("link", link or thing.link),
     )
 
 

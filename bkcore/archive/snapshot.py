@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class SnapshotIntake:
     def finish(self, fetched: Fetched) -> Kept:
         """See Intake. True at the rename of the folder; a state without an entry is no version yet."""
         count = _Count()
-        listed = self._list(count)
+        listed = self._list(count, _Names(fetched.links))
         durable.sync_file_system(self.target)
         if self._final.exists():
             self._drop_unfinished()
@@ -117,7 +117,7 @@ class SnapshotIntake:
             raise AlreadyThere(f"the version {self._final.name} exists already")
         durable.remove_tree(self._final)
 
-    def _list(self, count: "_Count") -> str:
+    def _list(self, count: "_Count", names: "_Names") -> str:
         """Write down everything that came, with the sha256 of each file."""
         writer = ListWriter(self._folder)
         top = os.open(self.target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -126,7 +126,8 @@ class SnapshotIntake:
             for thing in walk(top):
                 check_stop(self._stop)
                 before = known.find(thing) if thing.shared and not self.full else None
-                writer.add(line_of(thing, before or _digest(thing, self._stop)))
+                digest = before or _digest(thing, self._stop)
+                writer.add(line_of(thing, digest, names.first(thing, digest)))
                 count.add(thing, reused=before is not None)
             return writer.keep()
         finally:
@@ -168,6 +169,23 @@ class _Count:
         self.size += thing.size
         self.new += 0 if thing.shared else thing.size
         self.reused = self.reused or reused
+
+
+class _Names:
+    """Which names are of one file, as the client said, and as far as what came bears it out."""
+
+    def __init__(self, links: Mapping[bytes, bytes]) -> None:
+        self._links = links
+        self._first: dict[bytes, tuple[bytes, tuple[object, ...]]] = {}
+
+    def first(self, thing: Thing, digest: str) -> bytes:
+        """The name of the same file that was listed before, b"" for none."""
+        shared = self._links.get(thing.path)
+        if shared is None or thing.kind is not Kind.FILE:
+            return b""
+        about = (digest, thing.size, thing.mtime_ns, thing.mode, thing.uid, thing.gid)
+        name, before = self._first.setdefault(shared, (thing.path, about))
+        return name if name != thing.path and before == about else b""
 
 
 class _Known:

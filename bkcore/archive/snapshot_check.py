@@ -66,7 +66,7 @@ class _Check:
         if now == line:
             return
         wrong = [said for name, said in _SAID.items() if getattr(now, name) != getattr(line, name)]
-        if (now.sha256, now.raw_link) != (line.sha256, line.raw_link):
+        if (now.sha256, now.target) != (line.sha256, line.target):
             wrong.append("content")
         self.add(f"changed: {safe(thing.path)}: {', '.join(wrong)}")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from bkcore.archive.entries import Entry, SnapshotDetail
@@ -16,9 +16,12 @@ from bkcore.safe import safe
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def snapshot_members(folder: Path, entry: Entry, stop: Stop) -> Iterator[Member]:
-    """A state as the members of a stream, in the list's order. folder: data/<client>/rsync.
+def snapshot_members(
+    folder: Path, entry: Entry, stop: Stop, wanted: Callable[[Line], bool] = lambda _: True
+) -> Iterator[Member]:
+    """A state as the members of a stream, in the list's order. folder: data/<client>/rsync. wanted: which of them.
 
+    Of a file with several names all but the first that is wanted are hard links.
     Damaged: the list or a file is not what it was; for a file that shows when its chunks are read to their end.
     """
     if not isinstance(entry.detail, SnapshotDetail):
@@ -28,9 +31,10 @@ def snapshot_members(folder: Path, entry: Entry, stop: Stop) -> Iterator[Member]
     except OSError as error:
         raise Damaged(f"{entry.version}: {error.strerror}") from None
     try:
-        for line in read_list(folder, entry.detail.list):
+        first: dict[bytes, bytes] = {}
+        for line in filter(wanted, read_list(folder, entry.detail.list)):
             check_stop(stop)
-            yield _member(top, line, stop)
+            yield _member(top, line, stop, first)
     finally:
         os.close(top)
 
@@ -60,17 +64,24 @@ def unpack(members: Iterable[Member], into: Path, *, owners: bool, tell: Progres
         os.close(root)
 
 
-def _member(top: int, line: Line, stop: Stop) -> Member:
+def _member(top: int, line: Line, stop: Stop, first: dict[bytes, bytes]) -> Member:
+    """first: of files with several names, by the name that was listed first, the one that was given first."""
+    linked = b""
+    if line.kind is Kind.FILE and line.raw_link:
+        linked = first.setdefault(line.raw_link, line.raw_path)
+        linked = b"" if linked == line.raw_path else linked
+    elif line.kind is Kind.FILE:
+        first[line.raw_path] = line.raw_path
     return Member(
         path=line.raw_path,
-        kind=line.kind,
+        kind=Kind.HARDLINK if linked else line.kind,
         mode=line.mode,
         uid=line.uid,
         gid=line.gid,
         mtime_ns=line.mtime_ns,
-        size=line.size,
-        link=line.raw_link,
-        chunks=lambda: content(top, line, stop),
+        size=0 if linked else line.size,
+        link=linked or line.target,
+        chunks=lambda: iter(()) if linked else content(top, line, stop),
     )
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,12 @@ class _Place:
         self.shelf.unpack(entry, into, owners=os.geteuid() == 0 and entry.method != "git", tell=tell)
 
     def _source(self, entry: Entry) -> Source | None:
-        same = [each for each in self.sources if (each.module, each.path) == (entry.module, entry.raw_path)]
-        labelled = [each for each in self.sources if (each.module, each.label) == (entry.module, entry.source)]
-        return next(iter([*same, *labelled]), None)
+        """What it is of: the source of that path, and else the one of that label, which has another path since."""
+        mine = [each for each in self.sources if each.module == entry.module]
+        # A work tree without its .git is a folder, and was a repository.
+        place = entry.raw_path.removesuffix(b"/.git")
+        same = [replace(each, path=entry.raw_path) for each in mine if each.path.removesuffix(b"/.git") == place]
+        return next(iter([*same, *(each for each in mine if each.label == entry.source)]), None)
 
 
 @contextmanager

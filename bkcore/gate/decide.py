@@ -70,11 +70,11 @@ class ListVersions:
 
 @dataclass(frozen=True, slots=True)
 class GiveVersion:
-    """One version of a client, for itself. start: from that byte of its tar stream on."""
+    """One version of a client, for itself. start: from that byte of its tar stream on; None: only what is in it."""
 
     client: str
     request: str
-    start: int
+    start: int | None
 
 
 OwnVerb = ListVersions | GiveVersion
@@ -86,7 +86,7 @@ _GIT = re.compile(r"git-(receive|upload)-pack '/?([A-Za-z0-9_][A-Za-z0-9._-]{0,9
 _LIST_OWN = re.compile(r"bk-versions ([a-z0-9][a-z0-9.-]{0,99})")
 # Which version, and from which byte of its stream on.
 _GIVE_OWN = re.compile(
-    r"bk-version ([a-z0-9][a-z0-9.-]{0,99}) ([0-9]{8}T[0-9]{6}Z-[0-9]{5,10}-[0-9a-f]{8}) ([0-9]{1,16})"
+    r"bk-version ([a-z0-9][a-z0-9.-]{0,99}) ([0-9]{8}T[0-9]{6}Z-[0-9]{5,10}-[0-9a-f]{8}) ([0-9]{1,16}|list)"
 )
 
 # What sshd calls its sftp subsystem: the configured program and its logging options.
@@ -94,10 +94,11 @@ _SFTP = re.compile(
     r"(?:internal-sftp|/usr/(?:lib|libexec)/(?:(?:openssh|ssh)/)?sftp-server)(?: -[a-z](?: [A-Za-z0-9]{1,20})?){0,4}"
 )
 
-# The options that our own receiver asks for. Not among them, as they widen what is read: L and k (follow links),
+# The options that our own receiver asks for, n and H for which names are one file. Not among them, as they widen what
+# is read: L and k (follow links),
 # R (names outside), s (arguments that are not seen here), D (devices), X, A (attributes), and all that write.
 _RSYNC = re.compile(
-    r"rsync --server --sender (-[vlogtprcSi]+e[0-9]*\.[A-Za-z]*)"
+    r"rsync --server --sender (-[vnlogHtprcSi]+e[0-9]*\.[A-Za-z]*)"
     r"((?: (?:--numeric-ids|--timeout=[0-9]{1,6}|--bwlimit=[0-9]{1,9}))*)"
     r" \. ([A-Za-z0-9_][A-Za-z0-9._-]{0,99})(/?)"
 )
@@ -111,7 +112,8 @@ def decide_control(command: str, member: str, access: Access) -> ControlVerb:
     if listing := _LIST_OWN.fullmatch(command):
         return ListVersions(_own_client(listing[1], member, access))
     if giving := _GIVE_OWN.fullmatch(command):
-        return GiveVersion(_own_client(giving[1], member, access), giving[2], int(giving[3]))
+        start = None if giving[3] == "list" else int(giving[3])
+        return GiveVersion(_own_client(giving[1], member, access), giving[2], start)
     match = _GIT.fullmatch(command)
     if match is None:
         raise _strange(command)

@@ -7,6 +7,9 @@ from typing import IO
 
 # The first letter: what happens; the second: what it is; nine more: what differs. See %i in rsync(1).
 _ITEM = re.compile(rb"([<>ch.])([fdLDS])([-.+? a-zA-Z]{9}) (.+)", re.DOTALL)
+# A tab in a name is written as an escape.
+LINKS = "%i\t%n\t%L"
+_LINK = re.compile(rb"hf\S+ *\t([^\t]+)\t => ([^\t]+)")
 _ESCAPE = re.compile(rb"\\#([0-3][0-7]{2})")
 _PROGRESS = re.compile(rb"\r\s*([0-9]+)\s+[0-9]+%")
 _RECEIVED = re.compile(rb"Total bytes received: ([0-9]+)")
@@ -33,6 +36,14 @@ def items(output: IO[bytes]) -> Iterator[Item]:
             path = unescape(match[4])
             same = match[1] == b"." and not match[3].strip(b" .")
             yield Item(match[2].decode(), path.rstrip(b"/") if match[2] == b"d" else path, same)
+
+
+def links(output: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Names of files and the earlier names of the same ones, of an output in the format LINKS."""
+    for line in lines(output):
+        match = _LINK.fullmatch(line)
+        if match is not None:
+            yield unescape(match[1]), unescape(match[2])
 
 
 def lines(output: IO[bytes]) -> Iterator[bytes]:

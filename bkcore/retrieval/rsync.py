@@ -90,14 +90,43 @@ class Rsync:
         """Bring the directory into the folder `into`, which exists."""
         if not isinstance(into, Path):
             raise TypeError("method rsync brings a directory into a folder")
-        ended = _transfer(order, into, tell, Watch(order.limits, stop, order.remote.name))
+        watch = Watch(order.limits, stop, order.remote.name)
+        ended = _transfer(order, into, tell, watch)
         said = _heard(order)
         drop(said.unverified, into)
         with ended.out.open("rb") as output:
             linked = link_unchanged(itemized.items(output), order.base, into, stop)
         figures = b"\n".join(said.figures)
         order.log(ended.err + figures + b"\n")
-        return Fetched(itemized.received(figures), Notes(_unread(order, ended, linked, said), said.lines()))
+        notes = Notes(_unread(order, ended, linked, said), said.lines())
+        return Fetched(itemized.received(figures), notes, _links(order, watch))
+
+
+def _links(order: Fetch, watch: Watch) -> dict[bytes, bytes]:
+    """Which names are one file, asked for by names alone.
+
+    Not while the files come: rsync waits for ever when it compares with another folder and a file that did not change
+    there has got another name since (seen with 3.2 and 3.5).
+    """
+    scratch, nothing = order.scratch / "links", order.scratch / "nothing"
+    for folder in (scratch, nothing):
+        folder.mkdir(exist_ok=True)
+    with order.line() as line:
+        ended = supervise(
+            _argv_of_links(order, line, nothing), scratch, watch, look=watch.check, reach=reach(order, line, nothing)
+        )
+    if ended.status not in (_OK, _PARTIAL, _VANISHED):
+        order.log(ended.err)
+        raise _failure(order, ended)
+    with ended.out.open("rb") as output:
+        found = dict(itemized.links(output))
+    return {**found, **{name: name for name in found.values()}}
+
+
+def _argv_of_links(order: Fetch, line: ssh.Line, into: Path) -> list[str]:
+    stall = [f"--timeout={max(int(order.limits.stall), 1)}"] if order.limits.stall else []
+    names = ("-nrlH", "--numeric-ids", "-i", f"--out-format={itemized.LINKS}", "--outbuf=L")
+    return ["rsync", *names, *stall, "-e", _shell(line), f"{line.bracketed}:{order.what}/", f"{into}/"]
 
 
 def _heard(order: Fetch) -> _Said:
@@ -136,9 +165,12 @@ def _argv(order: Fetch, line: ssh.Line, into: Path) -> list[str]:
         *(["--checksum"] if order.full else []),
         *([f"--compare-dest={order.base}"] if order.base else []),
     ]
-    # The receiver is a child of the rsync that is started here, and ends when its line does.
-    shell = " ".join(map(_quoted, process.tied(line.command())))
-    return ["rsync", *_ALWAYS, *optional, "-e", shell, f"{line.bracketed}:{order.what}/", f"{into}/"]
+    return ["rsync", *_ALWAYS, *optional, "-e", _shell(line), f"{line.bracketed}:{order.what}/", f"{into}/"]
+
+
+def _shell(line: ssh.Line) -> str:
+    """The receiver is a child of the rsync that is started here, and ends when its line does."""
+    return " ".join(map(_quoted, process.tied(line.command())))
 
 
 def _quoted(word: str) -> str:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A line that breaks is tried again so often, as long as nothing new came; waiting doubles.
-_TRIES = 6
-_FIRST_WAIT = 0.5
+_TRIES = 5
+_FIRST_WAIT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,10 @@ class Shelf:
             return Told(*carrying.read_listing(file.read(), self._client))
 
     def names(self, entry: Entry) -> frozenset[bytes]:
-        """What lies at the top of a version, and one folder below."""
-        with self._received(entry, 0) as received:
+        """What lies at the top of a version, and one folder below. Of a repository that says nothing: none."""
+        if entry.method is Method.GIT:
+            return frozenset()
+        with self._received(entry, None) as received:
             return carrying.top_names(received.members())
 
     def unpack(self, entry: Entry, into: Path, *, owners: bool, tell: Progress) -> None:
@@ -95,12 +97,13 @@ class Shelf:
                     _wait(_FIRST_WAIT * 2**waits, self._stop)
 
     @contextmanager
-    def _received(self, entry: Entry, start: int) -> Iterator[Received]:
-        """The version from there on, while it comes in."""
+    def _received(self, entry: Entry, start: int | None) -> Iterator[Received]:
+        """The version from there on, while it comes in; None: only the list of what is in it."""
         from bkcore import ssh
 
         with self._line.use() as line, scratch(self._tmp) as work, (work / "err").open("w+b") as err:
-            argv = [*line.command(), line.destination, f"bk-version {self._client} {entry.id} {start}"]
+            where = "list" if start is None else start
+            argv = [*line.command(), line.destination, f"bk-version {self._client} {entry.id} {where}"]
             child = process.start(argv, stderr=err)
             assert child.stdout is not None
             try:

@@ -118,7 +118,7 @@ class _Healing:
     def _is_there(self, line: Line) -> bool:
         """Whether the copy has its content."""
         there = self._look(self._there, line)
-        return there is not None and (there.sha256, there.raw_link) == (line.sha256, line.raw_link)
+        return there is not None and (there.sha256, there.target) == (line.sha256, line.target)
 
     def _look(self, top: int, line: Line) -> Line | None:
         """A thing of that kind as it is now, None if it is no such thing."""
