@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 from bkcore.alarms.problems import Seen
-from bkcore.config.load import load_client, load_server
+from bkcore.config.load import load_server
 from bkcore.end.local.overview import Scene
 from bkcore.end.local.requests import Requests
 from bkcore.end.local.stock import Stock
 from bkcore.errors import BkError
-from bkcore.modules import option_types
+from bkcore.modules import config_of
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.state import Letter
 
@@ -37,7 +37,7 @@ def _silence(home: ClientHome | ServerHome) -> timedelta | None:
     try:
         if isinstance(home, ServerHome):
             return timedelta(seconds=load_server(home.config).alarm.silence)
-        links = load_client(home.config, option_types()).server.values()
+        links = config_of(home).server.values()
         return min((timedelta(seconds=link.silence) for link in links), default=None)
     except BkError:
         return None

@@ -61,6 +61,11 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return self.raw_link if self.kind is Kind.SYMLINK else b""
 
     @property
+    def first(self) -> bytes:
+        """Of a file with several names the first of them, as bytes, for the others; b"" for all else."""
+        return self.raw_link if self.kind is Kind.FILE else b""
+
+    @property
     def order(self) -> bytes:
         """Its place in the list."""
         return order(self.raw_path, self.kind)

@@ -62,7 +62,7 @@ class _Check:
             self._compare_both(line, thing)
 
     def _compare_both(self, line: Line, thing: Thing) -> None:
-        now = line_of(thing, self._digest(thing) if line.size == thing.size else "")
+        now = line_of(thing, self._digest(thing) if line.size == thing.size else "", line.first)
         if now == line:
             return
         wrong = [said for name, said in _SAID.items() if getattr(now, name) != getattr(line, name)]

@@ -67,8 +67,8 @@ def unpack(members: Iterable[Member], into: Path, *, owners: bool, tell: Progres
 def _member(top: int, line: Line, stop: Stop, first: dict[bytes, bytes]) -> Member:
     """first: of files with several names, by the name that was listed first, the one that was given first."""
     linked = b""
-    if line.kind is Kind.FILE and line.raw_link:
-        linked = first.setdefault(line.raw_link, line.raw_path)
+    if line.first:
+        linked = first.setdefault(line.first, line.raw_path)
         linked = b"" if linked == line.raw_path else linked
     elif line.kind is Kind.FILE:
         first[line.raw_path] = line.raw_path

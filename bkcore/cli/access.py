@@ -10,7 +10,7 @@ from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import client_home
 from bkcore.cli.options import Verb, Verbs
 from bkcore.errors import BkError, SourceFailed
-from bkcore.modules import MODULES, Source, sources_of
+from bkcore.modules import Module, Source
 from bkcore.safe import safe
 from bkcore.tick.ends import ClientEnd
 
@@ -26,7 +26,8 @@ def check(frame: Frame) -> Result:
 
     A large tree is looked through in part; what cannot be read there is counted and named by the backup.
     """
-    found = [(source, problem) for source in _sources(frame, "access check") for problem in _problems(source)]
+    end = _end(frame, "access check")
+    found = [(each, problem) for each in end.sources() for problem in _problems(end.modules[each.module], each)]
     errors = [SourceFailed(f"{source.label}: {text}", hint=hint) for source, (text, hint) in found]
     data = [{"source": source.label, "text": text, "hint": hint} for source, (text, hint) in found]
     told = [] if found else ["every source can be read"]
@@ -41,10 +42,8 @@ def plan(frame: Frame) -> Result:
     """
     from bkcore.modules.reading import closed
 
-    account = _account()
-    places = dict.fromkeys(
-        place for source in _sources(frame, "access plan") for place in MODULES[source.module].places(source)
-    )
+    account, end = _account(), _end(frame, "access plan")
+    places = dict.fromkeys(place for source in end.sources() for place in end.modules[source.module].places(source))
     wanted = [grant for place in places if (shut := closed(place)) for grant in shut.grants(account)]
     commands = list(dict.fromkeys(shlex.join(words) for words in wanted))
     typed = [line for line in commands if safe(line) == line]
@@ -62,15 +61,14 @@ def _account() -> str:
         return str(os.geteuid())
 
 
-def _sources(frame: Frame, verb: str) -> list[Source]:
-    return sources_of(ClientEnd.open(client_home(frame, verb, plans=True)).config)
+def _end(frame: Frame, verb: str) -> ClientEnd:
+    return ClientEnd.open(client_home(frame, verb, plans=True))
 
 
-def _problems(source: Source) -> list[tuple[str, str]]:
+def _problems(module: Module, source: Source) -> list[tuple[str, str]]:
     """Texts and hints, of the module and of what is closed."""
     from bkcore.modules.reading import closed
 
-    module = MODULES[source.module]
     told = [(problem.text, problem.hint) for problem in module.check(source)]
     shut = [found for place in module.places(source) if os.path.lexists(place) and (found := closed(place))]
     return told + [

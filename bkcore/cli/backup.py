@@ -12,7 +12,7 @@ from bkcore.cli.home import client_home
 from bkcore.cli.options import Verb
 from bkcore.cli.waiting import see_through
 from bkcore.errors import UsageError
-from bkcore.modules import ALIASES, MODULES, Source, sources_of
+from bkcore.modules import ALIASES, Source
 from bkcore.request import is_label
 from bkcore.safe import safe
 from bkcore.tick.asking import labelled, submit_all
@@ -121,17 +121,17 @@ def _submit(frame: Frame, module: str, path: str, server: str) -> Result:
 
 
 def _wanted(end: ClientEnd, module: str, path: str, labels: tuple[str, ...] = ()) -> list[Source]:
-    return _chosen(end, labelled(end, labels) if labels else sources_of(end.config), module, path)
+    return _chosen(end, labelled(end, labels) if labels else end.sources(), module, path)
 
 
 def _chosen(end: ClientEnd, sources: Sequence[Source], module: str, path: str) -> list[Source]:
     name = ALIASES.get(module, module)
-    if name and name not in MODULES:
+    if name and name not in end.modules:
         import difflib
 
-        near = difflib.get_close_matches(name, MODULES, n=1)
+        near = difflib.get_close_matches(name, end.modules, n=1)
         guess = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(f"there is no module {module}{guess}", hint=f"modules: {', '.join(sorted(MODULES))}")
+        raise UsageError(f"there is no module {module}{guess}", hint=f"modules: {', '.join(sorted(end.modules))}")
     found = [source for source in sources if not name or source.module == name]
     if path:
         wanted = os.fsencode(os.path.abspath(path))

@@ -9,9 +9,9 @@ from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import home_of
 from bkcore.cli.options import Verb, Verbs
 from bkcore.config.example import example as example_of
-from bkcore.config.load import load_client, load_record, load_server
+from bkcore.config.load import load_record, load_server
 from bkcore.errors import BkError, ConfigError, Malformed
-from bkcore.modules import option_types
+from bkcore.modules import config_of
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.state import Role
 
@@ -42,7 +42,7 @@ def check(frame: Frame) -> Result:
 def _parts(home: ClientHome | ServerHome) -> Iterator[tuple[str, Callable[[], object]]]:
     """What an end is configured by, and how each is looked at."""
     if isinstance(home, ClientHome):
-        yield str(home.config), lambda: load_client(home.config, option_types())
+        yield str(home.config), lambda: config_of(home)
         return
     from bkcore.gate.access import CONF, access_of
     from bkcore.gate.regenerate import keydir

@@ -72,15 +72,16 @@ def _data(words: Sequence[str]) -> Result:
     """The verbs of a server's key on a client."""
     from bkcore import gate as gates
     from bkcore.config.load import load_client
-    from bkcore.modules import option_types, sources_of
+    from bkcore.modules import modules_of, option_types, sources_of
     from bkcore.paths import ClientHome
 
     folder, name = _options(words, "--home", "--server")
     home = Path(folder)
-    config = load_client(ClientHome(home).config, option_types())
+    modules = modules_of(home)
+    config = load_client(ClientHome(home).config, option_types(modules))
     served = {
         source.label: gates.Served(source.method, source.path, tuple(source.options.exclude))
-        for source in sources_of(config)
+        for source in sources_of(config, modules)
     }
     command = os.environ.get("SSH_ORIGINAL_COMMAND", "")
     return _ended(lambda: gates.data(home, name, command, served))

@@ -14,12 +14,12 @@ from bkcore.safe import safe
 @click.option("--test", is_flag=True, help="Send a message now, and say what the program said.")
 def notify(frame: Frame, test: bool) -> Result:  # noqa: FBT001 - click calls it
     """Show who is told and what waits to be sent; with --test send a message now."""
-    from bkcore.config.load import load_client, load_server
-    from bkcore.modules import option_types
+    from bkcore.config.load import load_server
+    from bkcore.modules import config_of
     from bkcore.notify import book, message, outgoing, sendmail
 
     home = own_home(frame, "notify", plans=True)
-    config = load_client(home.config, option_types()) if isinstance(home, ClientHome) else load_server(home.config)
+    config = config_of(home) if isinstance(home, ClientHome) else load_server(home.config)
     mail, waiting = config.mail, outgoing.waiting(home.mail)
     if not (mail.to and mail.sendmail):
         raise UsageError(

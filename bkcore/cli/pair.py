@@ -68,12 +68,12 @@ def pair(
 
 
 def _offer(home: ClientHome, door: "Door") -> Result:
-    from bkcore.config.load import load_client
-    from bkcore.modules import option_types, sources_of
+    from bkcore.modules import config_of, modules_of, sources_of
     from bkcore.setup.pairing import offer_of
 
-    config = load_client(home.config, option_types())
-    return _given(offer_of(home, door, [source.label for source in sources_of(config)]), changed=False)
+    config = config_of(home)
+    labels = [source.label for source in sources_of(config, modules_of(home.root))]
+    return _given(offer_of(home, door, labels), changed=False)
 
 
 def _take_offer(frame: Frame, home: ServerHome, file: Path, door: "Door") -> Result:

@@ -22,7 +22,7 @@ from bkcore.cli.options import Verb
 from bkcore.cli.progress import progress
 from bkcore.errors import BkError, NothingMatched, Partial, UsageError
 from bkcore.flow import Never, Progress
-from bkcore.modules import Source, sources_of
+from bkcore.modules import Source
 from bkcore.modules.steps import Aside, Move, Part
 from bkcore.paths import ClientHome, ServerHome, require_owner
 from bkcore.safe import safe
@@ -74,21 +74,20 @@ def restore(frame: Frame, refs: tuple[str, ...], **how: Any) -> Result:
 class _Place:
     """Where versions come from, and where they go. shelf: gives them back."""
 
-    home: ClientHome
+    end: ClientEnd
     told: Told
     shelf: Shelf
-    sources: Sequence[Source]
     order: Order
 
     def plan(self, entry: Entry) -> Plan:
-        return planned(self.home, entry, self._source(entry), self.shelf.names(entry), self.order)
+        return planned(self.end, entry, self._source(entry), self.shelf.names(entry), self.order)
 
     def unpack(self, entry: Entry, into: Path, tell: Progress) -> None:
         self.shelf.unpack(entry, into, owners=os.geteuid() == 0 and entry.method != "git", tell=tell)
 
     def _source(self, entry: Entry) -> Source | None:
         """What it is of: the source of that path, and else the one of that label, which has another path since."""
-        mine = [each for each in self.sources if each.module == entry.module]
+        mine = [each for each in self.end.sources() if each.module == entry.module]
         # A work tree without its .git is a folder, and was a repository.
         place = entry.raw_path.removesuffix(b"/.git")
         same = [replace(each, path=entry.raw_path) for each in mine if each.path.removesuffix(b"/.git") == place]
@@ -106,7 +105,7 @@ def _opened(frame: Frame, home: ClientHome | ServerHome, order: Order, how: dict
     server = end.config.server_name(how["server"])
     with Shelf(end, server, Never()) as shelf:
         frame.detail(f"asking {server}")
-        yield _Place(home, shelf.told(), shelf, sources_of(end.config), order)
+        yield _Place(end, shelf.told(), shelf, order)
 
 
 def _order(how: dict[str, Any]) -> Order:
@@ -181,7 +180,7 @@ def _restore(frame: Frame, place: _Place, plans: Sequence[Plan], order: Order) -
         begun = time.monotonic()
         try:
             with progress(frame, plan.entry.version, plan.entry.size) as tell:
-                give_back(place.home, plan, place.unpack, tell=tell, stop=Never())
+                give_back(place.end.home, plan, place.unpack, tell=tell, stop=Never())
         except BkError as error:
             errors.append(error)
             continue

@@ -7,7 +7,7 @@ import click
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import client_home, require_known
 from bkcore.cli.options import Verb, Verbs
-from bkcore.modules import Source, sources_of
+from bkcore.modules import Source
 from bkcore.safe import safe
 from bkcore.tick.ends import ClientEnd
 
@@ -44,7 +44,7 @@ def show(frame: Frame, label: str) -> Result:
 
 def _opened(frame: Frame, verb: str) -> tuple[ClientEnd, list[Source]]:
     end = ClientEnd.open(client_home(frame, verb, plans=True))
-    return end, sources_of(end.config)
+    return end, end.sources()
 
 
 def _plain(each: Source, when: "Schedule") -> dict[str, object]:

@@ -80,10 +80,10 @@ def _tell(home: ClientHome | ServerHome, end: ClientEnd | ServerEnd | None) -> N
 
 
 def _config(home: ClientHome | ServerHome) -> ClientConfig | ServerConfig:
-    from bkcore.config.load import load_client, load_server
-    from bkcore.modules import option_types
+    from bkcore.config.load import load_server
+    from bkcore.modules import config_of
 
-    return load_client(home.config, option_types()) if isinstance(home, ClientHome) else load_server(home.config)
+    return config_of(home) if isinstance(home, ClientHome) else load_server(home.config)
 
 
 def _parts(only: str | None, known: tuple[str, ...]) -> frozenset[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bkcore.errors import Refused, UsageError
-from bkcore.modules import Source, sources_of
+from bkcore.modules import Source
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Wish, decode
 from bkcore.safe import safe
@@ -17,7 +17,7 @@ from bkcore.tick.ends import ClientEnd, ServerEnd
 
 def labelled(end: ClientEnd, labels: tuple[str, ...]) -> list[Source]:
     """The configured sources with these labels. UsageError names those that are none."""
-    known = {source.label: source for source in sources_of(end.config)}
+    known = {source.label: source for source in end.sources()}
     unknown = [label for label in labels if label not in known]
     if unknown:
         raise UsageError(f"no source is labelled {', '.join(unknown)}", hint=f"labels: {', '.join(sorted(known))}")

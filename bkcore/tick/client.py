@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bkcore import durable, journal
 from bkcore.config.client import Schedule
-from bkcore.modules import Source, sources_of
+from bkcore.modules import Source
 from bkcore.request import Wish, new_id, path_fields
 from bkcore.spool import Submitted, pauses
 from bkcore.state import Letter
@@ -84,7 +84,7 @@ def _housekeep(end: ClientEnd) -> None:
 
 
 def _submit_due(end: ClientEnd) -> None:
-    sources = [(source, source.options.schedule(end.config.schedule)) for source in sources_of(end.config)]
+    sources = [(source, source.options.schedule(end.config.schedule)) for source in end.sources()]
     planned = [(source, schedule) for source, schedule in sources if schedule.every]
     if not planned:
         return

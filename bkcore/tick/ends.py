@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bkcore import durable
 from bkcore.config.client import ClientConfig
@@ -21,6 +22,9 @@ from bkcore.spool import Pauses, Pool
 from bkcore.spool.pauses import load as load_pauses
 from bkcore.state import Answer, Role
 from bkcore.tick.threads import Halt
+
+if TYPE_CHECKING:
+    from bkcore.modules import Modules, Source
 
 REQUEST = "request.toml"
 SCRATCH = "work-"
@@ -56,6 +60,7 @@ class ClientEnd:
 
     home: ClientHome
     config: ClientConfig
+    modules: "Modules"
     clock: Clock
     faults: Faults = field(default_factory=Faults, compare=False)
     halt: Halt = field(default_factory=Halt, compare=False)
@@ -63,11 +68,18 @@ class ClientEnd:
     @classmethod
     def open(cls, home: ClientHome, clock: Clock = system_clock) -> "ClientEnd":
         """Read the configuration and see that the home is the one that was set up. ConfigError, NotMounted."""
-        from bkcore.modules import option_types
+        from bkcore.modules import modules_of, option_types
 
-        config = load_client(home.config, option_types())
+        modules = modules_of(home.root)
+        config = load_client(home.config, option_types(modules))
         require_volume(home.root, config.volume)
-        return cls(home, config, clock)
+        return cls(home, config, modules, clock)
+
+    def sources(self) -> "list[Source]":
+        """Every source that the configuration names; see modules.sources_of()."""
+        from bkcore.modules import sources_of
+
+        return sources_of(self.config, self.modules)
 
     @property
     def retry(self) -> timedelta:

@@ -11,7 +11,6 @@ import tomli_w
 
 from bkcore import __version__, durable, journal
 from bkcore.errors import BkError, Busy, Malformed
-from bkcore.modules import sources_of
 from bkcore.request import Receipt, Request, Wish, decode, digest, path_fields
 from bkcore.safe import safe
 from bkcore.spool import Attempts, Item, Pauses, Pool, due
@@ -192,7 +191,7 @@ def _sources(end: ClientEnd, server: str) -> dict[str, object]:
     """What sources.toml says, but for what moves all the time."""
     last, paused = last_wishes(end.pool(server)), end.paused()
     tables = {}
-    for source in sources_of(end.config):
+    for source in end.sources():
         wish = last.get((source.module, source.path))
         schedule = source.options.schedule(end.config.schedule)
         tables[source.label] = {

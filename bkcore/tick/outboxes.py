@@ -13,7 +13,7 @@ from bkcore import durable, journal, process
 from bkcore.errors import BkError, Gone, SourceFailed, Stalled
 from bkcore.flow import Notes, Seldom
 from bkcore.gauge import Gauge
-from bkcore.modules import MODULES, Source, Workspace
+from bkcore.modules import Source, Workspace
 from bkcore.request import ArchiveClaim, Request, Wish, encode
 from bkcore.state import Method
 from bkcore.tick.ends import REQUEST, ClientEnd, scratch
@@ -139,7 +139,7 @@ def _read(end: ClientEnd, source: Source, places: Sequence[Place]) -> "Sequence[
         try:
             seldom = Seldom(stop)
             work = Workspace(folder, seldom, log, source.options.nice)
-            stream = MODULES[source.module].prepare(source, work)
+            stream = end.modules[source.module].prepare(source, work)
             if stream is None:
                 return [None] * len(places)
             deliveries = [_delivery(end, place) for place in places]

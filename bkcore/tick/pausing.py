@@ -13,7 +13,6 @@ from bkcore import journal
 from bkcore.config.values import Duration
 from bkcore.controlline import told
 from bkcore.errors import NothingMatched, Refused, UsageError
-from bkcore.modules import sources_of
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import is_client_name
 from bkcore.safe import safe
@@ -108,7 +107,7 @@ def _known(end: ClientEnd | ServerEnd) -> Iterator[str]:
     """All that can be paused here."""
     if isinstance(end, ClientEnd):
         yield end.config.name
-        yield from (scope(end.config.name, source.label) for source in sources_of(end.config))
+        yield from (scope(end.config.name, source.label) for source in end.sources())
         return
     for client in sorted({*end.clients(), *_stored(end)}):
         yield client

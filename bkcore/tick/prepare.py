@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from bkcore import journal
 from bkcore.errors import BkError, Stopped
-from bkcore.modules import sources_of
 from bkcore.request import Wish, decode
 from bkcore.safe import safe
 from bkcore.spool import Claim, Item, Pauses, Pool, due
@@ -69,7 +68,7 @@ class Preparing:
         begun = time.monotonic()
         found = sorted(_ready(self._end), key=lambda each: each.rank)
         self._queue = deque(found)
-        self._sources = {(source.module, source.path): source for source in sources_of(self._end.config)}
+        self._sources = {(source.module, source.path): source for source in self._end.sources()}
         self._alike = {}
         for each in found:
             self._alike.setdefault(each.item.key, []).append(each)

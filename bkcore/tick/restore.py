@@ -16,14 +16,14 @@ from bkcore.archive.entries import Entry
 from bkcore.archive.placing import Conflict, free_place
 from bkcore.errors import BkError, NoSpace, UsageError
 from bkcore.flow import Progress, Stop, check_stop
-from bkcore.modules import MODULES, Source
+from bkcore.modules import Source
 from bkcore.modules.base import Version
 from bkcore.modules.steps import Drop, Move, Part, Step
 from bkcore.modules.workspace import Workspace
-from bkcore.paths import Home
+from bkcore.paths import ClientHome
 from bkcore.safe import safe
 from bkcore.state import Method
-from bkcore.tick.ends import scratch
+from bkcore.tick.ends import ClientEnd, scratch
 
 _STAGED = ".restoring-"
 KEPT = "kept"
@@ -62,25 +62,26 @@ class Plan:
     skipped: bool = False
 
 
-def planned(home: Home, entry: Entry, source: Source | None, names: frozenset[bytes], order: Order) -> Plan:
-    """The plan for a version. source: what it is of, as this machine knows it; None: it is given back as files only.
+def planned(end: ClientEnd, entry: Entry, source: Source | None, names: frozenset[bytes], order: Order) -> Plan:
+    """The plan for a version. source: what it is of, as this end knows it; None: it is given back as files only.
 
     names: as Version.names. UsageError, AlreadyThere.
     """
     if source is None:
         return _as_files(entry, order)
-    placeless = source.path not in MODULES[source.module].places(source)
+    module = end.modules[source.module]
+    placeless = source.path not in module.places(source)
     parts = order.parts
     if placeless and not order.in_place:
         # It lies in no folder: beside is a database of another name, and a folder that was named gets its files.
         parts &= {Part.DATABASE} if order.into is None or Part.FILES not in parts else {Part.FILES}
     place = _place(source)
-    above = home.tmp if placeless else place.parent
+    above = end.home.tmp if placeless else place.parent
     into, skipped = None, False
     if not order.in_place:
         into, skipped = _target(order, entry, above)
     at = (into.parent if into is not None else above) / f"{_STAGED}{entry.id}"
-    steps = MODULES[source.module].restore(source, Version(entry.id, at, names), into)
+    steps = module.restore(source, Version(entry.id, at, names), into)
     wanted = [step for step in steps if step.part in parts or (step.part is Part.BOTH and len(parts) > 1)]
     wanted = [step for step in wanted if step.part is not Part.BOTH or order.parts == frozenset(Part)]
     left_out = [step for step in steps if step.part is Part.BOTH and step not in wanted]
@@ -114,7 +115,7 @@ def _cleared(order: Order, into: Path | None) -> list[Step]:
     return [Drop(into)] if into is not None and order.conflict is Conflict.OVERWRITE and os.path.lexists(into) else []
 
 
-def give_back(home: Home, plan: Plan, unpack: Unpack, *, tell: Progress, stop: Stop) -> None:
+def give_back(home: ClientHome, plan: Plan, unpack: Unpack, *, tell: Progress, stop: Stop) -> None:
     """Do what is planned. NoSpace, Busy, Stopped; what unpack raises; BkError, with the step that failed.
 
     What was unpacked and did not find its place is gone afterwards; what steps have done stays.

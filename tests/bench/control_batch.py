@@ -29,7 +29,6 @@ from fakes.sshd import Sshd
 from bkcore import durable
 from bkcore.controlline.transport import Transport
 from bkcore.gate.keys import make_pair
-from bkcore.modules import sources_of
 from bkcore.setup import homes
 from bkcore.state import Letter
 from bkcore.tick import client as client_tick
@@ -61,7 +60,7 @@ def ours(folder: Path, count: int) -> tuple[dict[str, float], list[bytes]]:
 
 def _legs(client: ClientEnd, server: ServerEnd, count: int) -> tuple[dict[str, float], list[bytes]]:
     pool, preparing = client.pool(_SERVER), Preparing(client)
-    sources = sources_of(client.config)
+    sources = client.sources()
     seconds = {"submit": _timed(lambda: client_tick.submit_all(client, _SERVER, sources))}
     seconds["prepare"] = _timed(lambda: all(iter(preparing.next, False)))
     sent = [client.request_file(_SERVER, item.id).read_bytes() for item in pool.items()]

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from fakes.world import Pair
 
-from bkcore.modules import sources_of
 from bkcore.tick import client as client_tick
 from bkcore.tick import server as server_tick
 from bkcore.tick.ends import ClientEnd, ServerEnd
@@ -28,7 +27,7 @@ def idle(pair: Pair) -> Pair:
         home.config.write_text(told.replace("to = []", 'to = ["root"]'))
         assert 'to = ["root"]' in home.config.read_text()
     client, server = ClientEnd.open(pair.client), ServerEnd.open(pair.server)
-    for source in sources_of(client.config):
+    for source in client.sources():
         client_tick.submit(client, "main", source)
     for _ in range(2):
         client_tick.tick(client)

@@ -26,7 +26,6 @@ from fakes.world import Sources, git, make_sources
 from bkcore.archive.entries import Entries
 from bkcore.archive.shelf import Shelf
 from bkcore.flow import Never
-from bkcore.modules import sources_of
 from bkcore.setup import homes
 from bkcore.state import Answer, Letter
 from bkcore.tick import client as client_tick
@@ -73,7 +72,7 @@ class Road:
         """Change the sources, and wish for two of them: one that is prepared at length, one that is not."""
         change(self.sources, number)
         labels = (("db", "tree"), ("papers", "project"))[number % 2]
-        for source in sources_of(self.client.config):
+        for source in self.client.sources():
             if source.label in labels:
                 self.accepted.add(client_tick.submit(self.client, "main", source).id)
 

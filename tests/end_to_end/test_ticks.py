@@ -10,7 +10,6 @@ from fakes.world import Pair
 
 from bkcore import journal
 from bkcore.archive.entries import Entries
-from bkcore.modules import sources_of
 from bkcore.state import Answer, Letter
 from bkcore.tick import client as client_tick
 from bkcore.tick import server as server_tick
@@ -38,7 +37,7 @@ def ends(pair: Pair) -> tuple[ClientEnd, ServerEnd]:
 
 
 def wish_for_all(client: ClientEnd) -> None:
-    for source in sources_of(client.config):
+    for source in client.sources():
         client_tick.submit(client, client.config.server_name(), source)
 
 
@@ -58,7 +57,7 @@ def test_every_source_is_stored_and_its_request_finished(ends: tuple[ClientEnd, 
     wish_for_all(client)
     settle(client, server)
     stored = Entries(server.home.client_data(client.config.name)).all()
-    assert {entry.source for entry in stored} == {source.label for source in sources_of(client.config)}
+    assert {entry.source for entry in stored} == {source.label for source in client.sources()}
     assert set(letters(client)) == {Letter.FINISHED}
     outbox = client.home.outbox(client.config.server_name())
     assert list(outbox.iterdir()) == []

@@ -20,7 +20,7 @@ from bkcore.controlline.shape import MASTER, RECEIPTS
 from bkcore.controlline.transport import KNOWN_MASTER, KNOWN_RECEIPTS, Transport
 from bkcore.errors import BkError, Cut
 from bkcore.flow import Fetched, Progress, Sink, Stop
-from bkcore.modules import Source, sources_of
+from bkcore.modules import Source
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.request import Receipt
 from bkcore.retrieval import METHODS, Fetch, attempt_refs
@@ -76,7 +76,7 @@ class Road:
 
     def source(self, label: str) -> Source:
         """One of db, tree and project."""
-        return next(source for source in sources_of(self.client.config) if source.label == label)
+        return next(source for source in self.client.sources() if source.label == label)
 
     def wish(self, label: str, **wishes: object) -> str:
         """Ask for a backup; the id, which the client has been told."""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from bkcore.archive.entries import Entries
-from bkcore.modules import sources_of
 from bkcore.spool import Item, Pool
 from bkcore.state import Answer, Letter
 from bkcore.tick import client as client_tick
@@ -33,7 +32,7 @@ class Talk:
 
     def ask(self) -> None:
         """One more wish, prepared; the repository itself is fetched where it lies."""
-        (source,) = (each for each in sources_of(self.client.config) if each.label == "project")
+        (source,) = (each for each in self.client.sources() if each.label == "project")
         self.asked.append(client_tick.submit(self.client, SERVER, source).id)
         client_tick.tick(self.client, frozenset({"prepare"}))
 

@@ -14,7 +14,6 @@ from fakes.world import CLIENT_PORT, SERVER_PORT
 from bkcore.controlline.client import Exchange, Outgoing
 from bkcore.controlline.server import read_branch, tip_of
 from bkcore.controlline.trees import Trees
-from bkcore.modules import sources_of
 from bkcore.request import Receipt, Request, Wish, decode, encode, new_id
 from bkcore.setup import homes
 from bkcore.spool import Item, Pool
@@ -62,7 +61,7 @@ class Ends:
 
     def wish(self, label: str, **wishes: object) -> str:
         """Submit a wish for the source of that label."""
-        (source,) = (each for each in sources_of(self.client.config) if each.label == label)
+        (source,) = (each for each in self.client.sources() if each.label == label)
         return client_tick.submit(self.client, SERVER, source, **wishes).id
 
     def offer(self, requests: Mapping[str, bytes], *, cancels: Iterable[str] = ()) -> None:

@@ -128,7 +128,7 @@ class _Healing:
             return None
         try:
             thing = thing_of(descriptor, line.raw_path)
-            return line_of(thing, self._digest(descriptor) if thing.kind is Kind.FILE else "")
+            return line_of(thing, self._digest(descriptor) if thing.kind is Kind.FILE else "", line.first)
         except (Damaged, OSError):
             return None
         finally:

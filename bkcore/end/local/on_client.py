@@ -11,7 +11,7 @@ from bkcore.end.local.requests import Body, Requests
 from bkcore.end.local.sources import latest
 from bkcore.end.local.text import named, span
 from bkcore.end.rows import RequestRow, SourceRow
-from bkcore.modules import Source, sources_of
+from bkcore.modules import Source, modules_of, sources_of
 from bkcore.paths import ClientHome
 from bkcore.request import Receipt
 from bkcore.spool import Pauses
@@ -59,7 +59,8 @@ class ClientSources:
             for row, body in self._requests.rows(Letter):
                 key = (row.peer, row.module, body.wish.raw_path)
                 lives.setdefault(key, _Life([])).add(row, body)
-            paused, pairs = pauses(self._home, now), itertools.product(config.server, sources_of(config))
+            paused = pauses(self._home, now)
+            pairs = itertools.product(config.server, sources_of(config, modules_of(self._home.root)))
             return [
                 self._row(config, server, source, _life(lives, server, source), paused, now) for server, source in pairs
             ]

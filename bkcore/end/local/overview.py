@@ -4,7 +4,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bkcore.config.load import load_client, load_server
+from bkcore.config.load import load_server
 from bkcore.config.server import ServerConfig
 from bkcore.end.local.on_client import ClientSources
 from bkcore.end.local.on_server import ServerSources
@@ -13,7 +13,7 @@ from bkcore.end.local.sources import counts
 from bkcore.end.local.stock import Stock
 from bkcore.end.rows import Disk, Overview, SourceRow
 from bkcore.errors import BkError
-from bkcore.modules import option_types
+from bkcore.modules import config_of
 from bkcore.paths import ClientHome, ServerHome, require_volume
 
 _SILENCE = timedelta(hours=26)
@@ -31,8 +31,8 @@ class Scene:
 
     def sources(self, now: datetime) -> list[SourceRow]:
         """All sources, in no order. ConfigError of a client's: without it nobody knows what it has."""
-        if self._on_client is not None:
-            return self._on_client.rows(load_client(self._home.config, option_types()), now)
+        if self._on_client is not None and isinstance(self._home, ClientHome):
+            return self._on_client.rows(config_of(self._home), now)
         assert self._on_server is not None
         config = self._server_config()
         silence = timedelta(seconds=config.alarm.silence) if config is not None else _SILENCE
@@ -68,7 +68,7 @@ class Scene:
                 require_volume(self._home.root, config.volume)
                 require_volume(self._home.data, config.volume)
             else:
-                require_volume(self._home.root, load_client(self._home.config, option_types()).volume)
+                require_volume(self._home.root, config_of(self._home).volume)
         except BkError as error:
             return [error.text, *self._unreadable()]
         return self._unreadable()

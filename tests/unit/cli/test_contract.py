@@ -94,6 +94,7 @@ ADDED = {
     "db rm": "--node",
     "db import": "--client",  # whose they are, where the folder's name does not say it
     "coverage": "--client",  # of one client, as in status
+    "restore": "--server",  # from which of several, as in backup
     "tick": "--wait",  # of the tick that a push starts: the housekeeping of another one must not swallow it
     "init": "--own",  # a home for oneself, though one is root: as root without it there are users, sshd and cron too
     "pair": "--address --port --user --host-key-file",  # what `client add` says by the same words

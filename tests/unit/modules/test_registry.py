@@ -23,7 +23,7 @@ OPTIONS = GitOptions(below=["/srv"])
 def loaded(folder: Path, text: str) -> list[Source]:
     path = folder / "bk.toml"
     path.write_text(TOP + text)
-    return sources_of(load_client(path, option_types()))
+    return sources_of(load_client(path, option_types(MODULES)), MODULES)
 
 
 def repository(path: Path) -> Path:

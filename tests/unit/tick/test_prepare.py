@@ -1,5 +1,6 @@
 """Preparing: the outbox is whole before the request is offered, and every failure is written down."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_not_now_is_asked_again_for_ever(ends: Ends, monkeypatch: pytest.MonkeyP
 
 def test_no_room_in_the_outbox_is_asked_again_for_ever(ends: Ends) -> None:
     config = replace(ends.client.config, outbox_limit=Size(1))
-    client = ClientEnd(ends.client.home, config, ends.clock)
+    client = dataclasses.replace(ends.client, config=config)
     identity = ends.wish("files")
     for _ in range(MAX_ANSWERED + 2):
         prepare_next(client)

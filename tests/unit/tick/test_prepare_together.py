@@ -6,7 +6,7 @@ import pytest
 from fakes.ticks import CLIENT, Ends, make_ends
 
 from bkcore.errors import SourceFailed
-from bkcore.modules import MODULES, sources_of
+from bkcore.modules import MODULES
 from bkcore.setup import homes
 from bkcore.spool import Item, Pause, Pool, pauses
 from bkcore.state import Answer, Letter
@@ -49,7 +49,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def wish(ends: Ends, server: str, **wishes: object) -> str:
-    (source,) = sources_of(ends.client.config)
+    (source,) = ends.client.sources()
     return client_tick.submit(ends.client, server, source, **wishes).id
 
 
