@@ -195,10 +195,11 @@ def run_from(
     argv: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
+    reach: Reach | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Done:
     """The same, with its input read from a file."""
-    return _ended(start(argv, env=env, stdin=given), argv, 0.0, stopped, lambda: None)
+    return _ended(start(argv, env=env, stdin=given, reach=reach), argv, 0.0, stopped, lambda: None)
 
 
 def _ended(

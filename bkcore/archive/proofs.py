@@ -16,7 +16,7 @@ from bkcore.state import Method
 
 FORMAT = 1
 # What each level is called. The first is never more than it says: nothing was started, and nothing asked.
-LEVELS = {1: "unpacked and hashed", 2: "checked by its module"}
+LEVELS = {1: "unpacked and hashed", 2: "checked by its module", 3: "read into a service and queried"}
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import own_home
 from bkcore.cli.options import Verb
 from bkcore.cli.progress import progress
-from bkcore.errors import BkError, Damaged, NothingMatched, UsageError
+from bkcore.errors import BkError, Damaged, NothingMatched, Partial, UsageError
 from bkcore.flow import Never
 from bkcore.paths import ServerHome
 from bkcore.safe import safe
@@ -26,12 +26,13 @@ from bkcore.tick.ends import ServerEnd
 
 @click.command("drill", cls=Verb, examples=["bkcore drill", "bkcore drill web1:shop --level 2", "bkcore drill shop@~1"])
 @click.argument("ref", metavar="[SOURCE]", default="")
-@click.option("--level", type=click.Choice(["1", "2"]), default="1", help="1: unpacked and hashed; 2: and checked.")
+@click.option("--level", type=click.Choice(["1", "2", "3"]), default="1", help="1: unpacked; 2: checked; 3: queried.")
 def drill_verb(frame: Frame, ref: str, level: str) -> Result:
     """Restore the last good version of SOURCE, or of every source, into scratch, and write down what that proved.
 
     Level 1 unpacks all of it and reads every byte back. Level 2 lets its module look at what was unpacked: SQLite's
-    integrity_check, git fsck of a clone. Exit 5 when anything is not as it was stored.
+    integrity_check, git fsck of a clone. Level 3 reads dumps into a service that is started for that alone, and
+    every table. Exit 5 when anything is not as it was stored, 3 when the level could not be tried here.
     """
     home = own_home(frame, "drill", plans=True)
     if not isinstance(home, ServerHome):
@@ -45,10 +46,11 @@ def drill_verb(frame: Frame, ref: str, level: str) -> Result:
         return Result(lines=[f"{client}:{safe(entry.version)}: would be drilled" for client, entry in wanted])
     proofs, errors = _drill(frame, ServerEnd.open(home), wanted, int(level))
     failed = any(not proof.passed for _, proof in proofs)
+    untried = any("could not be tried" in proof.text for _, proof in proofs)
     return Result(
         data=[plain(client, proof) for client, proof in proofs],
         lines=[line(frame, client, proof) for client, proof in proofs],
-        exit=Damaged.exit if failed else errors[0].exit if errors else 0,
+        exit=Damaged.exit if failed else errors[0].exit if errors else Partial.exit if untried else 0,
         changed=bool(proofs),
         errors=(*errors, *refused),
     )

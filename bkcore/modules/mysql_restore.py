@@ -15,6 +15,8 @@ from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 
 _LONGEST_NAME = 64
+# Without it a line of a dump could be a command of the client's own, such as one that calls a shell.
+PLAIN = ("--binary-mode",)
 _THERE = "select 1 from information_schema.schemata where schema_name = {}"
 _SORT = (
     "select default_character_set_name, default_collation_name from information_schema.schemata where schema_name = {}"
@@ -92,7 +94,9 @@ class _Server:
             if not ends_with(file, END):
                 raise BkError(f"{safe(dumped.name)} is not whole: it was not read in")
             file.seek(0)
-            done = process.run_from(file, [*self._client, f"--database={database}"], stopped=self._work.stop.is_set)
+            done = process.run_from(
+                file, [*self._client, *PLAIN, f"--database={database}"], stopped=self._work.stop.is_set
+            )
         self._work.log(done.err)
         if done.status:
             raise BkError(f"the dump could not be read into {safe(database)}{said_last(done.err)}")

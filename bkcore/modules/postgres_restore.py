@@ -128,7 +128,8 @@ def _answer(done: process.Done, work: Workspace) -> str:
 
 
 def _is_wanted(line: str, known: set[str]) -> bool:
-    match = _ROLE.fullmatch(line)
+    # psql would take a backslash anywhere in a line for a command of its own, such as one that calls a shell.
+    match = None if "\\" in line else _ROLE.fullmatch(line)
     role = (match[1] or match[2]) if match else ""
     plain = role[1:-1].replace('""', '"') if role.startswith('"') else role
     return bool(role) and plain not in known

@@ -2,18 +2,22 @@
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bkcore import durable, journal
 from bkcore.archive.drill import room_for, unpack
 from bkcore.archive.entries import Entry
 from bkcore.archive.proofs import LEVELS, Proof, Proofs
-from bkcore.errors import Damaged, Malformed, Missing, NoSpace, UsageError
+from bkcore.errors import Damaged, Malformed, Missing, NoSpace, ProgramMissing, UsageError
 from bkcore.flow import Progress, Stop
-from bkcore.modules.proving import CHECKS
+from bkcore.modules.proving import CHECKS, QUERIES
+from bkcore.modules.services import Unproved
 from bkcore.safe import safe
 from bkcore.tick.ends import ServerEnd, scratch
+
+# What each level adds.
+_MORE = {2: CHECKS, 3: QUERIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +67,28 @@ def drill(end: ServerEnd, client: str, entry: Entry, level: int, *, tell: Progre
 
 
 def _try(folder: Path, entry: Entry, level: int, work: Path, tell: Progress, stop: Stop) -> _Found:
-    reached = 1
+    """The highest level that was reached, up to the wanted one, or that failed."""
+    found, tried = _Found(1, passed=True, text=LEVELS[1]), 1
     try:
         there = unpack(folder, entry, work, tell=tell, stop=stop)
-        if level == 1:
-            return _Found(1, passed=True, text=LEVELS[1])
-        check, reached = CHECKS[entry.module], 2
-        if check is not None and (text := check(there, stop)):
-            return _Found(2, passed=True, text=text)
-        return _Found(1, passed=True, text=f"level 2 has nothing more for {entry.module}")
+        for tried, checks in _MORE.items():
+            if tried > level:
+                break
+            check = checks[entry.module]
+            text = check(there, stop) if check is not None else ""
+            if not text:
+                return _with(found, f"level {tried} has nothing more for {entry.module}")
+            found = _Found(tried, passed=True, text=text)
     except (Damaged, Missing, Malformed) as error:
-        return _Found(reached, passed=False, text=error.text)
+        return _Found(tried, passed=False, text=error.text)
+    except (Unproved, ProgramMissing) as error:
+        return _with(found, f"level {tried} could not be tried: {error.text}")
+    return found
+
+
+def _with(found: _Found, text: str) -> _Found:
+    """What was found, and why no more was."""
+    return replace(found, text=text if found.level == 1 else f"{found.text}; {text}")
 
 
 def _require_room(end: ServerEnd, entry: Entry) -> None:

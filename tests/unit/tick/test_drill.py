@@ -13,6 +13,7 @@ from fakes.mixed_store import git, mixed_home
 from fakes.streams import NOW, file, noise, store
 from fakes.streams import folder as folder_member
 
+from bkcore import confine
 from bkcore.archive.clean import clean
 from bkcore.archive.drill import unpack
 from bkcore.archive.entries import Entries, Entry
@@ -99,12 +100,38 @@ def test_level_2_lets_sqlite_and_git_look_and_says_where_there_is_nothing_more(
         assert (code, told["level"], told["passed"], told["text"]) == (0, level, True, text)
 
 
+def test_level_3_reads_every_row_and_every_commit(bkcore: Run, data: Path, tmp_path: Path) -> None:
+    database(data, tmp_path)
+    for source, level, text in (
+        ("base", 3, "2000 rows of 1 tables read"),
+        ("repo", 3, "commits of a clone that were read: 1"),
+        ("home", 1, "level 2 has nothing more for directories"),
+    ):
+        code, out, _ = bkcore("drill", source, "--level", "3", "--json")
+        [told] = json.loads(out)["data"]
+        assert (code, told["level"], told["passed"], told["text"]) == (0, level, True, text)
+
+
+def test_a_level_that_cannot_be_tried_here_is_told_and_leaves_what_was_reached(bkcore: Run, data: Path) -> None:
+    made = store(data, 8, [file(b"database.dump", b"x")])
+    Entries(data).create(msgspec.structs.replace(made, source="ledger", module="mysql", path="/mysql/ledger"))
+    whole = store(data, 9, [file(b"database.sql", b"-- Dump completed\n")])
+    Entries(data).create(msgspec.structs.replace(whole, source="whole", module="mysql", path="/mysql/whole"))
+    assert bkcore("drill", "ledger", "--level", "3")[0] == 5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confine, "available", lambda: 0)
+        code, out, _ = bkcore("drill", "whole", "--level", "3")
+    assert code == 3
+    assert "level 2" in out
+    assert "level 3 could not be tried" in out
+
+
 def test_a_module_without_a_check_has_no_level_2_and_nothing_is_written_down(bkcore: Run, data: Path) -> None:
     made = store(data, 8, [file(b"dump", b"x")])
-    Entries(data).create(msgspec.structs.replace(made, source="ledger", module="postgres", path="/postgres/ledger"))
+    Entries(data).create(msgspec.structs.replace(made, source="ledger", module="ledger", path="/srv/ledger"))
     code, _, err = bkcore("drill", "ledger", "--level", "2")
     assert code == 2
-    assert "no level 2 check for this module: postgres" in err
+    assert "no level 2 check for this module: ledger" in err
     assert Proofs(data).all() == []
     assert bkcore("drill", "ledger", "--level", "3")[0] == 2
     assert bkcore("drill", "ledger")[0] == 0
