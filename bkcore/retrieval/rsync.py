@@ -145,7 +145,7 @@ def _transfer(order: Fetch, into: Path, tell: Progress, watch: Watch) -> Ended:
             _argv(order, line, into),
             order.scratch,
             watch,
-            look=lambda: tell(itemized.progress(_tail(order.scratch / "out"))),
+            look=lambda: _look(order, tell, watch),
             reach=reach(order, line, into, *([order.base] if order.base else [])),
         )
     if ended.status not in (_OK, _PARTIAL, _VANISHED):
@@ -155,6 +155,15 @@ def _transfer(order: Fetch, into: Path, tell: Progress, watch: Watch) -> Ended:
         order.log(ended.err)
         raise Gone(f"{order.remote.name}: {order.what} is not there: {safe(_last(ended.err))}")
     return ended
+
+
+def _look(order: Fetch, tell: Progress, watch: Watch) -> None:
+    """Bytes and names are signs of progress. When everything is read anew at both ends there may be none for long."""
+    out = order.scratch / "out"
+    done = itemized.progress(_tail(out))
+    if not order.full:
+        watch.came(done + out.stat().st_size)
+    tell(done)
 
 
 def _argv(order: Fetch, line: ssh.Line, into: Path) -> list[str]:

@@ -130,6 +130,7 @@ class _File:
         if size > self.wanted.limit:
             raise Damaged(f"{self.order.remote.name}: {self.wanted.name} is longer than it may be")
         self.watch.moved((self.wanted.name, size))
+        self.watch.came(self.before + size)
         self.tell(self.before + max(size - had, 0))
 
     def _size(self) -> int:

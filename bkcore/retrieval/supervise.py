@@ -18,6 +18,8 @@ _SOON = 0.5
 _LARGEST_OUT = 4 << 30
 _LARGEST_ERR = 64 << 20
 _KEPT = 1 << 20
+# Bytes a second, on the average of the time after which a silent line is given up. A modem brings fifty times as many.
+_LEAST = 100
 
 Look = Callable[[], None]
 
@@ -41,6 +43,8 @@ class Watch:
     _began: float = field(default_factory=time.monotonic)
     _moved: float = field(default_factory=time.monotonic)
     _seen: object = None
+    _counted: int = 0
+    _counted_at: float = field(default_factory=time.monotonic)
 
     def check(self) -> None:
         """Stopped or Stalled when it should end now."""
@@ -55,6 +59,19 @@ class Watch:
             self._seen, self._moved = sign, now
         elif self.limits.stall and now - self._moved > self.limits.stall:
             raise Stalled(f"{self.name}: nothing came for {self.limits.stall:.0f} seconds")
+
+    def came(self, size: int) -> None:
+        """Stalled when far too little came within that time: a byte now and then would hold a slot for a day.
+
+        size: bytes that are a sign of progress, all together.
+        """
+        now, stall = time.monotonic(), self.limits.stall
+        if not stall or now - self._counted_at < stall:
+            return
+        came, least = size - self._counted, stall * _LEAST
+        if 0 <= came < min(least, stall * self.limits.rate / 2 if self.limits.rate else least):
+            raise Stalled(f"{self.name}: only {came} bytes came in {stall:.0f} seconds")
+        self._counted, self._counted_at = size, now
 
 
 class Running:

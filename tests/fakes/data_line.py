@@ -28,8 +28,9 @@ Change = Callable[[bytes], bytes]
 class DataLine(Door):
     """Serves labels and an outbox.
 
-    cut_after: bytes after which the line breaks. stall_after: bytes after which nothing comes any more. change: what
-    happens to every block of bytes on its way. says: printed on stderr first.
+    cut_after: bytes after which the line breaks. stall_after: bytes after which nothing comes any more. trickle_after:
+    bytes after which one comes now and then. change: what happens to every block of bytes on its way. says: printed on
+    stderr first.
     """
 
     def __init__(self) -> None:
@@ -38,6 +39,7 @@ class DataLine(Door):
         self.outbox = Path("/nonexistent")
         self.cut_after: int | None = None
         self.stall_after: int | None = None
+        self.trickle_after: int | None = None
         self.change: Change = bytes
         self.says = b""
         self.commands: list[str] = []
@@ -51,7 +53,8 @@ class DataLine(Door):
         self.commands.append(call.command)
         os.write(streams[2], self.says)
         argv = self._argv(call)
-        if self.cut_after is None and self.stall_after is None and self.change is bytes:
+        bounds = (self.cut_after, self.stall_after, self.trickle_after)
+        if bounds == (None, None, None) and self.change is bytes:
             return _run(tuple(argv), "", connection, streams)
         return self._pump(argv, connection, streams)
 
@@ -90,6 +93,10 @@ class DataLine(Door):
             while not self.released.wait(0.02) and not _is_over(connection):
                 pass
             return b""
+        if self.trickle_after is not None and passed >= self.trickle_after:
+            most = min(most, 1)
+            if self.released.wait(0.1) or _is_over(connection):
+                return b""
         return os.read(stream, most) if most > 0 else b""
 
 

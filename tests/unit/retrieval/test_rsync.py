@@ -163,6 +163,13 @@ def test_a_line_on_which_nothing_comes_is_stalled(stage: Stage, source: Path, li
         bring(stage, "v1", limits=Limits(60, 1, 0))
 
 
+def test_a_line_on_which_a_byte_comes_now_and_then_loses_its_slot(stage: Stage, source: Path, line: DataLine) -> None:
+    (source / "big").write_bytes(os.urandom(1_000_000))
+    line.trickle_after = 300_000
+    with pytest.raises(Stalled):
+        bring(stage, "v1", limits=Limits(60, 1, 0))
+
+
 def test_a_transfer_takes_no_longer_than_it_may(stage: Stage, source: Path, line: DataLine) -> None:
     line.stall_after = 10
     with pytest.raises(Stalled, match="longer than 1 seconds"):

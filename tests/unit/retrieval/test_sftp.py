@@ -126,6 +126,12 @@ def test_a_line_on_which_nothing_comes_is_stalled(stage: Stage, sink: Files, lin
         bring(stage, sink, limits=Limits(60, 0.5, 0))
 
 
+def test_a_line_on_which_a_byte_comes_now_and_then_loses_its_slot(stage: Stage, sink: Files, line: DataLine) -> None:
+    line.trickle_after = 300_000
+    with pytest.raises(Stalled):
+        bring(stage, sink, limits=Limits(60, 1, 0))
+
+
 def test_a_file_that_is_gone_says_so(stage: Stage, sink: Files, outbox: Path) -> None:
     (outbox / "pack-0000").unlink()
     with pytest.raises(Gone, match="not found"):
