@@ -1,6 +1,7 @@
 """Reading a kept repository again, all of it, and giving a version of it back as a bare repository of its own."""
 
 import os
+import shutil
 from pathlib import Path
 
 from bkcore.archive.entries import Entry, RepositoryDetail
@@ -10,6 +11,9 @@ from bkcore.archive.verify import MOST_NAMED, Report
 from bkcore.errors import BkError, Damaged
 from bkcore.flow import Progress, Stop
 from bkcore.safe import safe
+
+# The commits at which history is cut off, because the client's was.
+_SHALLOW = "shallow"
 
 
 def verify_repository(folder: Path, entry: Entry, *, tell: Progress, stop: Stop, objects: bool = True) -> Report:
@@ -42,6 +46,8 @@ def unpack_repository(folder: Path, entry: Entry, into: Path, *, stop: Stop) -> 
     repository, refs = _opened(folder, entry)
     kind = "sha256" if refs and len(refs[0].oid) == 64 else "sha1"
     must(into, "init", "--quiet", "--bare", "--template=", f"--object-format={kind}", "--initial-branch=master")
+    if (repository / _SHALLOW).exists():
+        shutil.copyfile(repository / _SHALLOW, into / _SHALLOW)
     borrowed = into / "objects" / "info" / "alternates"
     borrowed.parent.mkdir(exist_ok=True)
     borrowed.write_bytes(os.fsencode(repository / "objects") + b"\n")

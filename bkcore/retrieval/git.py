@@ -15,6 +15,7 @@ from bkcore.errors import BkError, Damaged
 from bkcore.flow import Fetched, Progress, Sink, Stop
 from bkcore.retrieval.base import Fetch, attempt_refs, reach
 from bkcore.retrieval.supervise import Ended, Watch, local_failure, supervise
+from bkcore.safe import safe
 
 _MOST_REFS = 200_000
 _HEAD = re.compile(rb"ref: (refs/heads/\S+)\tHEAD")
@@ -59,8 +60,13 @@ _SETTINGS = (
 
 _FETCH = (
     *("fetch", "--progress", "--no-tags", "--force", "--atomic", "--no-write-fetch-head"),
-    *("--no-recurse-submodules", "--no-auto-maintenance", "--refmap="),
+    *("--no-recurse-submodules", "--no-auto-maintenance", "--refmap=", "--update-shallow"),
 )
+
+# Of a repository: the commits at which its history is cut off, a line each (gitrepository-layout(5)).
+SHALLOW = "shallow"
+_REJECTED = re.compile(rb"(?<=rejected )refs/\S+.*|(?<=\[rejected\]).*")
+_PARENT = re.compile(rb"^parent ([0-9a-f]+)$", re.MULTILINE)
 
 
 class Git:
@@ -124,9 +130,33 @@ class _Work:
             self._run(*self._there, "update-ref", "--no-deref", "--stdin", stdin=left)
 
     def fetch(self, before: int) -> None:
-        """Bring the refs and objects. before: size of the objects that are here already."""
+        """Bring the refs and objects. before: size of the objects that are here already. Damaged: a ref was not taken.
+
+        Where an earlier version was cut off (a shallow clone), what lies behind is asked for: it may be there now.
+        """
         refspec = f"+refs/*:{self._refs}refs/*"
-        self._run(*self._there, *_FETCH, self._url, refspec, before=before)
+        deeper = ["--unshallow"] if cut_offs(self.into) else []
+        ended = self._run(*self._there, *_FETCH, *deeper, self._url, refspec, before=before)
+        # git ends well then.
+        if rejected := _REJECTED.search(ended.err):
+            raise Damaged(f"{self.order.remote.name}: {self.order.what}: git did not take {safe(rejected[0])}")
+        self._settle_cut_offs()
+
+    def _settle_cut_offs(self) -> None:
+        """Only what really ends here is cut off: else what older versions have would be hidden, and packed away."""
+        named = cut_offs(self.into)
+        left = [oid for oid in named if self._lacks_a_parent(oid)]
+        if left:
+            durable.replace(self.into / SHALLOW, "".join(f"{oid}\n" for oid in left).encode())
+        elif named:
+            durable.remove(self.into / SHALLOW)
+
+    def _lacks_a_parent(self, oid: str) -> bool:
+        """Whether a commit names a parent that is not here. Its own bytes say it: git hides what is cut off."""
+        commit = self._run(*self._there, "cat-file", "commit", oid).out.read_bytes()
+        parents = _PARENT.findall(commit.partition(b"\n\n")[0])
+        there = self._run(*self._there, "cat-file", "--batch-check", stdin=b"".join(each + b"\n" for each in parents))
+        return b" missing" in there.out.read_bytes()
 
     def note_head(self, head: bytes) -> None:
         """Keep the name of the other side's branch as a ref that names a ref."""
@@ -168,6 +198,14 @@ class _Work:
         size = size_of_objects(self.into) if before is not None else 0
         self.watch.moved((size, (self.order.scratch / "err").stat().st_size))
         self.tell(max(size - (before or 0), 0))
+
+
+def cut_offs(repository: Path) -> list[str]:
+    """The commits at which the history of a repository is cut off."""
+    try:
+        return (repository / SHALLOW).read_text("ascii").split()
+    except FileNotFoundError:
+        return []
 
 
 def size_of_objects(repository: Path) -> int:
