@@ -19,6 +19,7 @@ from bkcore.archive.entries import Entries
 from bkcore.demo import orphans
 from bkcore.demo import world as worlds
 from bkcore.demo.check import differences
+from bkcore.demo.installed import extras
 from bkcore.demo.world import SERVER, World
 from bkcore.errors import BkError
 from bkcore.paths import Home
@@ -51,7 +52,12 @@ def run_demo(*, once: bool, keep: Path | None, tethered: bool = False) -> int:
         threading.Thread(target=_end_with_input, daemon=True).start()
     with ExitStack() as stack:
         folder = stack.enter_context(_folder(keep))
-        world = worlds.make_world(folder)
+        more = []
+        for extra in extras(folder / "sources/installed", _say):
+            more.append(extra)
+            if extra.serving is not None:
+                stack.callback(process.end, extra.serving)
+        world = worlds.make_world(folder, more)
         _say(f"folder {safe(str(folder))}")
         _say(f"export BK_HOME={safe(shlex.quote(str(world.server.root)))}")
         demo = _Demo(world, once=once)
@@ -92,6 +98,7 @@ class _Demo:
                 world.server,
                 client_door=homes.Door("127.0.0.1", self._ports[client.root], homes.CLIENT_USER),
                 server_door=homes.Door("127.0.0.1", self._ports[world.server.root], homes.SERVER_USER),
+                rules={"restore": "self"},
                 dialled_from=["127.0.0.1"],
             )
         self._writer.start()
@@ -109,7 +116,7 @@ class _Demo:
             _bk(end, "tick", fine=(0, 75))
         self._tell()
         self._mend()
-        orphans.reap([child.pid for child in self._serving.values()])
+        orphans.reap([child.pid for child in (*self._serving.values(), *self._world.serving)])
         self._round += 1
         return self._once and not self._missing() and all(map(self._verified, self._world.clients))
 

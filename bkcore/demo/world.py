@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import subprocess
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from bkcore import durable, process
+from bkcore.demo.installed import Extra
 from bkcore.errors import BkError
 from bkcore.paths import ClientHome, ServerHome
 from bkcore.setup import homes
@@ -33,12 +35,13 @@ AWKWARD = (
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All folders of the demo. labels: the sources of each client."""
+    """All folders of the demo. labels: the sources of each client. serving: what its sources need to run."""
 
     folder: Path
     server: ServerHome
     clients: dict[str, ClientHome]
     labels: dict[str, tuple[str, ...]]
+    serving: tuple["subprocess.Popen[bytes]", ...] = ()
 
     @property
     def repository(self) -> Path:
@@ -66,13 +69,14 @@ class World:
         return self.folder / "sources/db/stock.sqlite"
 
 
-def make_world(folder: Path) -> World:
-    """Everything but the joining. folder: exists, and is empty."""
+def make_world(folder: Path, more: Sequence[Extra] = ()) -> World:
+    """Everything but the joining. folder: exists, and is empty. more: sources of web1 that are there already."""
     world = World(
         folder,
         ServerHome(folder / "server"),
         {name: ClientHome(folder / name) for name in ("web1", "db1")},
-        {"web1": ("shop", "notes", "home"), "db1": ("orders", "papers", "stock")},
+        {"web1": ("shop", "notes", "home", *(each.label for each in more)), "db1": ("orders", "papers", "stock")},
+        tuple(each.serving for each in more if each.serving is not None),
     )
     for name in ("shop", "notes"):
         commit(world.repository.with_name(f"{name}.git"), 1, first=True)
@@ -81,7 +85,7 @@ def make_world(folder: Path) -> World:
     world.database.parent.mkdir(parents=True)
     make_database(world.database)
     homes.create_server_home(world.server.root, SERVER, tables=f"[limits]\n{_RETRY}\n")
-    for name, sources in (("web1", _web1(world)), ("db1", _db1(world))):
+    for name, sources in (("web1", _web1(world, more)), ("db1", _db1(world))):
         _soon_again(homes.create_client_home(world.clients[name].root, name, sources=sources))
     return world
 
@@ -127,10 +131,10 @@ def _make_tree(path: Path) -> None:
     (path / "dangling").symlink_to("nowhere")
 
 
-def _web1(world: World) -> str:
+def _web1(world: World, more: Sequence[Extra]) -> str:
     repositories = [("shop", world.repository), ("notes", world.repository.with_name("notes.git"))]
     tables = [_source(name, "git", path) for name, path in repositories]
-    return "\n".join([*tables, _source("home", "directories", world.tree)])
+    return "\n".join([*tables, _source("home", "directories", world.tree), *(_table(each) for each in more)])
 
 
 def _db1(world: World) -> str:
@@ -142,6 +146,12 @@ def _source(name: str, module: str, path: Path) -> str:
     from tomli_w import dumps
 
     return dumps({"source": {name: {"module": module, "path": str(path)}}})
+
+
+def _table(extra: Extra) -> str:
+    from tomli_w import dumps
+
+    return dumps({"source": {extra.label: extra.toml}})
 
 
 def _soon_again(home: ClientHome) -> None:
