@@ -56,6 +56,12 @@ REFUSED_TO_A_CLIENT = [
     "git-receive-pack '/web1.git'\nid",
     "git -c core.sshCommand=id receive-pack '/web1.git'",
     "git-upload-archive '/web1.git'",
+    "bk-versions web2",
+    "bk-versions gitosis-admin",
+    "bk-version web2 20261123T031949Z-00042-9f3c2a7b 0",
+    # Its own, as long as the server's rules do not say so.
+    "bk-versions web1",
+    "bk-version web1 20261123T031949Z-00042-9f3c2a7b list",
     RSYNC + "web1/",
 ]
 

@@ -207,6 +207,23 @@ def test_a_line_that_stays_broken_is_told_and_leaves_nothing_behind(world: World
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_lies_where_a_version_is_unpacked_first_goes_and_a_link_there_is_not_followed(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "below").mkdir(parents=True)
+    (tmp_path / "mine" / "below").chmod(0o755)
+    into = tmp_path / "into"
+    into.mkdir()
+    staged = into / f".restoring-{world.entry('db').id}"
+    staged.symlink_to(tmp_path / "mine")
+    assert world.restore("db", "--into", str(into)).returncode == 0
+    assert (tmp_path / "mine" / "below").stat().st_mode & 0o777 == 0o755
+    staged.mkdir()
+    (staged / "left").touch()
+    assert world.restore("db", "--into", str(into), "--conflict", "rename").returncode == 0
+    assert sorted(path.name for path in into.iterdir()) == ["db", "db-1"]
+
+
 def test_a_wrong_wish_is_told(world: World, tmp_path: Path) -> None:
     assert_told(world.restore("nothing"), 4, "no source nothing")
     assert_told(world.restore("tree@2001-01-01"), 4, "no version tree@2001-01-01")

@@ -11,6 +11,8 @@ from bkcore.gate.decide import (
     GiveRepository,
     GiveSource,
     GiveTree,
+    GiveVersion,
+    ListVersions,
     Served,
     TakePush,
     decide_control,
@@ -44,6 +46,44 @@ def test_a_client_may_push_to_and_read_its_own_repository(path: str) -> None:
 
 def test_an_administrator_may_use_the_admin_repository_also_with_the_leading_slash() -> None:
     assert decide_control("git-receive-pack '/gitosis-admin.git'", "alice", ACCESS) == TakePush("gitosis-admin")
+
+
+ID = "20261123T031949Z-00042-9f3c2a7b"
+
+
+def test_who_may_push_to_a_clients_repository_may_ask_for_its_versions() -> None:
+    assert decide_control("bk-versions web1", ME, ACCESS) == ListVersions("web1")
+    assert decide_control(f"bk-version web1 {ID} 0", ME, ACCESS) == GiveVersion("web1", ID, 0)
+    assert decide_control(f"bk-version web1 {ID} 1024", ME, ACCESS) == GiveVersion("web1", ID, 1024)
+    assert decide_control(f"bk-version web1 {ID} list", ME, ACCESS) == GiveVersion("web1", ID, None)
+
+
+@pytest.mark.parametrize(
+    ("member", "command"),
+    [
+        (ME, "bk-versions web2"),
+        (ME, "bk-versions"),
+        (ME, "bk-versions web1 "),
+        (ME, "bk-versions 'web1'"),
+        (ME, "bk-versions ../web1"),
+        (ME, "bk-versions web1;id"),
+        (ME, f"bk-version web2 {ID} 0"),
+        (ME, "bk-version web1 latest 0"),
+        (ME, f"bk-version web1 {ID}"),
+        (ME, f"bk-version web1 {ID} -1"),
+        (ME, f"bk-version web1 ../{ID} 0"),
+        (ME, f"bk-version web1 {ID} 0 0"),
+        (ME, f"bk-version web1 {ID} {10**17}"),
+        (ME, f"bk-versions web1 {ID} 0"),
+        ("bob", "bk-versions web1"),
+        ("bob", f"bk-version web1 {ID} 0"),
+        ("alice", "bk-versions gitosis-admin"),
+        ("alice", "bk-versions web1"),
+    ],
+)
+def test_no_other_words_and_nobody_else_reach_versions(member: str, command: str) -> None:
+    with pytest.raises(GateRefused):
+        decide_control(command, member, ACCESS)
 
 
 def test_who_may_read_may_not_push() -> None:
