@@ -24,6 +24,8 @@ LISTS = "lists"
 _LEVEL = 3
 _BLOCK = 1 << 16
 _LONGEST_LINE = 1 << 18
+# Lines that are packed in one call.
+_TOGETHER = 1000
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -102,15 +104,24 @@ class ListWriter:
         self._file = durable.NewFile(self._staged)
         self._packer = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
         self._digest = hashlib.sha256()
+        self._kept: list[bytes] = []
 
     def add(self, line: Line) -> None:
         """One more line; the caller keeps the order."""
-        data = _ENCODER.encode(line) + b"\n"
+        self._kept.append(_ENCODER.encode(line))
+        if len(self._kept) == _TOGETHER:
+            self._write()
+
+    def _write(self) -> None:
+        """Many at a time: each call costs as much as some lines."""
+        data = b"".join(line + b"\n" for line in self._kept)
+        self._kept.clear()
         self._digest.update(data)
         self._file.write(self._packer.compress(data))
 
     def keep(self) -> str:
         """Finish it; its sha256. One that is there already stays."""
+        self._write()
         self._file.write(self._packer.flush())
         self._file.finish()
         name = self._digest.hexdigest()

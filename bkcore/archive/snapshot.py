@@ -22,7 +22,7 @@ from bkcore.archive.listed import Line, ListWriter, line_of, read_list
 from bkcore.archive.partials import adopt
 from bkcore.archive.vault import system_clock
 from bkcore.errors import AlreadyThere, Damaged
-from bkcore.flow import Fetched, Kind, Never, Stop, check_stop
+from bkcore.flow import Fetched, Kind, Never, Seldom, Stop, check_stop
 from bkcore.request import is_id, is_label, request_of
 from bkcore.state import Method
 
@@ -55,7 +55,7 @@ class SnapshotIntake:
         self._states = folder / label
         self._final = self._states / request
         self._clock = clock
-        self._stop = stop or Never()
+        self._stop = Seldom(stop or Never())
         self._newest = _newest(folder, label)
         self.full = full or self._is_long_unchecked()
         durable.make_folder(self._states)

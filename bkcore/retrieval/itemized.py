@@ -7,9 +7,9 @@ from typing import IO
 
 # The first letter: what happens; the second: what it is; nine more: what differs. See %i in rsync(1).
 _ITEM = re.compile(rb"([<>ch.])([fdLDS])([-.+? a-zA-Z]{9}) (.+)", re.DOTALL)
-# A tab in a name is written as an escape.
-LINKS = "%i\t%n\t%L"
-_LINK = re.compile(rb"hf\S+ *\t([^\t]+)\t => ([^\t]+)")
+# No path has two slashes in a row, and rsync escapes no tabs.
+LINKS = "%i//%n//%L"
+_LINK = re.compile(rb"hf\S+ *//(.+?)// => (.+)")
 _ESCAPE = re.compile(rb"\\#([0-3][0-7]{2})")
 _PROGRESS = re.compile(rb"\r\s*([0-9]+)\s+[0-9]+%")
 _RECEIVED = re.compile(rb"Total bytes received: ([0-9]+)")

@@ -69,11 +69,14 @@ class _Pair:
         self._enter(folder)
         if self._into is None:
             return None
-        if _kind(self._into, name) is not None:
+        if not item.same or item.kind == "d" or self._base is None:
+            return None if _kind(self._into, name) is None else False
+        try:
+            os.link(name, name, src_dir_fd=self._base, dst_dir_fd=self._into, follow_symlinks=False)
+        except FileExistsError:
             return False
-        if not item.same or item.kind == "d" or self._base is None or _kind(self._base, name) != stat.S_IFREG:
-            return None
-        os.link(name, name, src_dir_fd=self._base, dst_dir_fd=self._into, follow_symlinks=False)
+        except (FileNotFoundError, PermissionError):  # it is gone, or a folder
+            return None if _kind(self._into, name) is None else False
         return True
 
     def drop(self, path: bytes) -> None:

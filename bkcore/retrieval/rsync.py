@@ -9,6 +9,7 @@ Never passed: -X, -A, --devices, --specials, --trust-sender.
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from bkcore import process, ssh
@@ -47,6 +48,7 @@ _UNVERIFIED = re.compile(rb"ERROR: (.*) failed verification -- update \w+.*")
 _FIGURES = (b"Number of ", b"Total ", b"Literal ", b"Matched ")
 
 _MOST_NOTES = 50
+_MOST_LINKS = 200_000
 _TAIL = 8192
 
 
@@ -72,6 +74,10 @@ class _Said:
         elif not _SKIPPED_LINE.fullmatch(line):
             self.figures += [line] if line.startswith(_FIGURES) else []
             return
+        self.note(line)
+
+    def note(self, line: bytes) -> None:
+        """What a person should know."""
         if len(self.notes) < _MOST_NOTES:
             self.notes.append(line)
         else:
@@ -98,12 +104,12 @@ class Rsync:
             linked = link_unchanged(itemized.items(output), order.base, into, stop)
         figures = b"\n".join(said.figures)
         order.log(ended.err + figures + b"\n")
-        notes = Notes(_unread(order, ended, linked, said), said.lines())
-        return Fetched(itemized.received(figures), notes, _links(order, watch))
+        unread, links = _unread(order, ended, linked, said), _links(order, watch, said)
+        return Fetched(itemized.received(figures), Notes(unread, said.lines()), links)
 
 
-def _links(order: Fetch, watch: Watch) -> dict[bytes, bytes]:
-    """Which names are one file, asked for by names alone.
+def _links(order: Fetch, watch: Watch, said: _Said) -> dict[bytes, bytes]:
+    """Which names are one file, asked for by names alone; only so many, for all of them are held in memory.
 
     Not while the files come: rsync waits for ever when it compares with another folder and a file that did not change
     there has got another name since (seen with 3.2 and 3.5).
@@ -119,7 +125,10 @@ def _links(order: Fetch, watch: Watch) -> dict[bytes, bytes]:
         order.log(ended.err)
         raise _failure(order, ended)
     with ended.out.open("rb") as output:
-        found = dict(itemized.links(output))
+        found = dict(islice(itemized.links(output), _MOST_LINKS + 1))
+    if len(found) > _MOST_LINKS:
+        found.popitem()
+        said.note(b"more than %d names are other names of files: beyond these they come back as files" % _MOST_LINKS)
     return {**found, **{name: name for name in found.values()}}
 
 

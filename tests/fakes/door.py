@@ -109,8 +109,10 @@ class Door:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
-            head, (extra, *_), _, _ = connection.recvmsg(4, 256)
-            streams = array.array("i", extra[2]).tolist()
+            head, extras, _, _ = connection.recvmsg(4, 256)
+            if not extras:
+                return  # the caller was ended before it said anything
+            streams = array.array("i", extras[0][2]).tolist()
             words = _receive(connection, int.from_bytes(head, "big"))
             try:
                 call = Call([os.fsdecode(word) for word in words.split(b"\0")])
