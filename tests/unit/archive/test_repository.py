@@ -110,53 +110,6 @@ def test_a_force_push_and_a_deletion_destroy_nothing(keeper: Keeper, origin: Pat
     assert refs(unpacked(keeper, second, tmp_path / "now.git")) == refs(origin)
 
 
-def cut(origin: Path, depth: int) -> None:
-    """The repository in that place becomes one whose history is cut off."""
-    git(origin.parent, "clone", "-q", "--bare", f"--depth={depth}", f"file://{origin}", "cut.git")
-    subprocess.run(["rm", "-rf", str(origin)], check=True)
-    (origin.parent / "cut.git").rename(origin)
-
-
-def history(folder: Path) -> str:
-    return git(folder, "rev-list", "--count", "refs/heads/master").strip()
-
-
-def test_a_history_that_is_cut_off_is_a_version_and_becomes_whole_when_it_does_there(
-    keeper: Keeper, origin: Path, tmp_path: Path
-) -> None:
-    git(origin.parent, "clone", "-q", "--bare", str(origin), "whole.git")
-    cut(origin, 1)
-    first = keep(keeper)
-    assert refs(unpacked(keeper, first, tmp_path / "first.git")) == refs(origin)
-    assert history(tmp_path / "first.git") == "1"
-    assert verified(keeper, first).ok
-    again = keep(keeper)
-    assert again.root == first.root
-    subprocess.run(["rm", "-rf", str(origin)], check=True)
-    (origin.parent / "whole.git").rename(origin)
-    second = keep(keeper)
-    assert history(unpacked(keeper, second, tmp_path / "second.git")) == "2"
-    assert not (tmp_path / "second.git" / "shallow").exists()
-    assert verified(keeper, second).ok
-
-
-def test_a_history_that_is_cut_off_later_takes_nothing_from_the_versions_before(
-    keeper: Keeper, origin: Path, tmp_path: Path
-) -> None:
-    first = keep(keeper)
-    cut(origin, 1)
-    second = keep(keeper)
-    git(kept(keeper), "repack", "-q", "-a", "-d")
-    git(kept(keeper), "prune", "--expire=now")
-    assert history(unpacked(keeper, first, tmp_path / "first.git")) == "2"
-    assert (
-        refs(unpacked(keeper, second, tmp_path / "second.git"))["refs/heads/master"]
-        == refs(origin)["refs/heads/master"]
-    )
-    assert verified(keeper, first).ok
-    assert verified(keeper, second).ok
-
-
 def test_an_emptied_repository_is_a_version_and_the_older_ones_stay(keeper: Keeper, origin: Path) -> None:
     first = keep(keeper)
     for name in refs(origin):

@@ -163,13 +163,6 @@ def test_a_line_on_which_nothing_comes_is_stalled(stage: Stage, source: Path, li
         bring(stage, "v1", limits=Limits(60, 1, 0))
 
 
-def test_a_line_on_which_a_byte_comes_now_and_then_loses_its_slot(stage: Stage, source: Path, line: DataLine) -> None:
-    (source / "big").write_bytes(os.urandom(1_000_000))
-    line.trickle_after = 300_000
-    with pytest.raises(Stalled):
-        bring(stage, "v1", limits=Limits(60, 1, 0))
-
-
 def test_a_transfer_takes_no_longer_than_it_may(stage: Stage, source: Path, line: DataLine) -> None:
     line.stall_after = 10
     with pytest.raises(Stalled, match="longer than 1 seconds"):
@@ -355,20 +348,3 @@ def test_a_name_of_the_output_that_leads_out_of_the_folder_links_nothing(stage: 
     linked = link_unchanged([Item("f", b"way/secret", same=True)], tmp_path / "base", tmp_path / "into", Never())
     assert linked.links == 0
     assert linked.missing == 1
-
-
-def test_which_names_are_one_file_is_told_also_when_one_that_did_not_change_has_a_new_name(
-    stage: Stage, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (source / "a\tb").write_text("x")
-    (source / "two").hardlink_to(source / "a\tb")
-    first, fetched = bring(stage, "v1")
-    assert set(fetched.links) == {b"a\tb", b"two"}
-    assert len(set(fetched.links.values())) == 1
-    (source / "sub" / "three").hardlink_to(source / "two")
-    _, fetched = bring(stage, "v2", base=first)
-    assert set(fetched.links) == {b"a\tb", b"two", b"sub/three"}
-    monkeypatch.setattr("bkcore.retrieval.rsync._MOST_LINKS", 1)
-    _, fetched = bring(stage, "v3", base=first)
-    assert len(fetched.links) == 2
-    assert "come back as files" in fetched.notes.lines[-1]
