@@ -10,6 +10,7 @@ COMMANDS = {
     "accept": ("bkcore.cli.accept", "accept_verb"),
     "backup": ("bkcore.cli.backup", "backup"),
     "cancel": ("bkcore.cli.requests", "cancel"),
+    "client": ("bkcore.cli.client", "client"),
     "config": ("bkcore.cli.config", "config"),
     "coverage": ("bkcore.cli.coverage", "coverage"),
     "db": ("bkcore.cli.db", "db"),

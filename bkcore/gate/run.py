@@ -130,7 +130,8 @@ def _serve_own(home: Path, verb: OwnVerb, give: Callable[[Path, OwnVerb], None])
     server = ServerHome(home)
     record = server.record(verb.client)
     if not record.exists() or load_record(record).restore != "self":
-        raise GateRefused(f'{verb.client} may not read its versions: restore = "self" in its clients/*.toml allows it')
+        hint = f"bkcore client add {verb.client} --restore self, at this server, allows it"
+        raise GateRefused(f'{verb.client} may not read its versions, as its record says no restore = "self": {hint}')
     facts = {"id": verb.request, "start": verb.start} if isinstance(verb, GiveVersion) else {}
     journal.write(home, "version read" if facts else "versions listed", client=verb.client, **facts)
     durable.make_folder(server.tmp)

@@ -38,6 +38,12 @@ def admit(server: ServerHome, offer: Offer, more: Mapping[str, Any] | None = Non
     return make_client(server, offer.name) or changed or brought
 
 
+def key_of(server: ServerHome, client: str) -> str:
+    """The public key with which a client pushes, "" for none: a client has one, which is no administrator's."""
+    access = access_of(server.root)
+    return next((key.line for member, key in keydir(server) if _is_client(access, member, client)), "")
+
+
 def _member(server: ServerHome, offer: Offer) -> str:
     """The member that the client's key stands for. Refused if the client's name belongs to other keys."""
     key = parse_key(offer.key)

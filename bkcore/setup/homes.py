@@ -28,7 +28,7 @@ from bkcore.state import Role
 __all__ = ["CLIENT_USER", "SERVER_USER", "Door", "create_client_home", "create_server_home", "join", "links_of"]
 
 _BOTH = ("log", "tmp", "jobs", "mail", "modules", ".ssh", "scripts")
-_CLIENT_FOLDERS = ("requests", "outbox", "bases", "control", *_BOTH)
+_CLIENT_FOLDERS = ("requests", "outbox", "bases", "control", "kept", *_BOTH)
 _SERVER_FOLDERS = ("TODO", "repositories", "data", "access/keydir", "access/clients", "scripts/hooks", *_BOTH)
 
 

@@ -82,8 +82,10 @@ def planned(end: ClientEnd, entry: Entry, source: Source | None, names: frozense
         into, skipped = _target(order, entry, above)
     at = (into.parent if into is not None else above) / f"{_STAGED}{entry.id}"
     steps = module.restore(source, Version(entry.id, at, names), into)
-    wanted = [step for step in steps if step.part in parts or (step.part is Part.BOTH and len(parts) > 1)]
-    wanted = [step for step in wanted if step.part is not Part.BOTH or order.parts == frozenset(Part)]
+    wanted = [step for step in steps if step.part in parts and (step.part is not Part.BOTH or parts == frozenset(Part))]
+    if not wanted:
+        hint = "--into DIR gives what was backed up as files"
+        raise UsageError(f"nothing of {entry.version} would be given back in that way", hint=hint)
     left_out = [step for step in steps if step.part is Part.BOTH and step not in wanted]
     becomes = into if any(isinstance(step, Move) and step.target == into for step in wanted) else None
     return Plan(entry, at, becomes, [*_cleared(order, becomes), *wanted], left_out, skipped)

@@ -232,6 +232,8 @@ def test_a_wrong_wish_is_told(world: World, tmp_path: Path) -> None:
     assert_told(world.restore(), 2, "say which sources, or --all")
     assert_told(world.restore("tree", "--in-place", "--into", "/"), 2, "exclude each other")
     assert_told(world.restore("tree", "--in-place"), 2, "no terminal to ask on")
+    assert_told(world.restore("list"), 2, "nothing of list@", "--into DIR")
+    assert_told(world.restore("tree", "--database-only", "--into", str(tmp_path)), 2, "nothing of tree@")
     at_server = typed("--home", str(world.pair.server.root), "restore", "tree", "--into", str(tmp_path))
     assert_told(at_server, 2, "a server's home", "bkdb export")
 
