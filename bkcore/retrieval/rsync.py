@@ -112,7 +112,7 @@ def _links(order: Fetch, watch: Watch, said: _Said) -> dict[bytes, bytes]:
     """Which names are one file, asked for by names alone; only so many, for all of them are held in memory.
 
     Not while the files come: rsync waits for ever when it compares with another folder and a file that did not change
-    there has got another name since (seen with 3.2 and 3.5).
+    there has got another name since (seen with 3.5.0).
     """
     scratch, nothing = order.scratch / "links", order.scratch / "nothing"
     for folder in (scratch, nothing):
