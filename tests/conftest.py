@@ -1,6 +1,8 @@
 """Fixtures that any test may ask for: a stand-in for ssh, two homes that know each other, and a real sshd."""
 
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from fakes.counted import Attacks, tell_attacks
 from fakes.door import Door
 from fakes.missing import pytest_addoption, pytest_collection_modifyitems, pytest_sessionfinish
 from fakes.sshd import Sshd
+from fakes.stranger import Stranger
 from fakes.told_figures import figure, tell_figures
 from fakes.world import Pair, make_pair
 from hypothesis import HealthCheck, settings
@@ -51,6 +54,23 @@ def attacks(record_property: Callable[[str, object], None]) -> Attacks:
 def anyio_backend() -> str:
     """What `pytest.mark.anyio` runs coroutines on: what the console runs on."""
     return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Stranger]:
+    """An ordinary account of this machine; only root can make one."""
+    made = Stranger.make()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def top() -> Iterator[Path]:
+    """A folder that every account may enter, unlike a test's own."""
+    folder = Path(tempfile.mkdtemp(prefix="bk-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ Of an archive the stream's sha256 is worked out on the way and every member is r
 state every file is; a repository is made anew, checked by git fsck, cloned, and the clone's refs are compared.
 """
 
-import contextlib
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from bkcore.archive.refs import clone, read_list, refs_below
 from bkcore.archive.repository_check import unpack_repository
 from bkcore.archive.rereading import Content, reread_folder
 from bkcore.archive.snapshot_export import snapshot_members
-from bkcore.archive.unpack import Tree
+from bkcore.archive.unpack import tree_in
 from bkcore.archive.vault import Vault
 from bkcore.errors import Damaged
 from bkcore.flow import Kind, Member, Progress, Stop, check_stop
@@ -26,7 +24,6 @@ from bkcore.state import Method
 
 UNPACKED = "unpacked"
 _CLONE = "clone"
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def room_for(entry: Entry) -> int:
@@ -90,13 +87,8 @@ def _repository(folder: Path, entry: Entry, scratch: Path, tell: Progress, stop:
 
 def _write(contents: Iterable[tuple[Member, Iterator[memoryview]]], into: Path, tell: Progress) -> None:
     """Make the files. Whatever their modes were, these can be read again and removed by whoever drills."""
-    into.mkdir(mode=0o700)
     done = 0
-    with contextlib.ExitStack() as closing:
-        root = os.open(into, _FOLDER)
-        closing.callback(os.close, root)
-        tree = Tree(root)
-        closing.callback(tree.close)
+    with tree_in(into) as tree:
         for member, content in contents:
             mode = member.mode | (0o700 if member.kind is Kind.FOLDER else 0o600)
             tree.add(dataclasses.replace(member, mode=mode), content)

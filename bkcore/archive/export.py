@@ -11,7 +11,7 @@ from bkcore.archive.frames import Compressor, StreamHash
 from bkcore.archive.opened import Opened, contents, open_archive
 from bkcore.archive.placing import Conflict, Exported, Form, export_name, placed
 from bkcore.archive.reader import Piece, Portion, bytes_of
-from bkcore.archive.unpack import Tree
+from bkcore.archive.unpack import tree_in
 from bkcore.archive.vault import Vault
 from bkcore.errors import Damaged, Refused
 from bkcore.flow import Progress, Stop, check_stop
@@ -113,16 +113,10 @@ def _packed_alone(piece: Piece) -> bytes:
 
 
 def _unpack(archive: Opened, stream: Iterator[bytes], staged: Path, *, owners: bool) -> None:
-    staged.mkdir(mode=0o700)
-    root = os.open(staged, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    tree = Tree(root, owners=owners)
-    try:
+    with tree_in(staged, owners=owners) as tree:
         for member, content in contents(archive.members(), stream):
             tree.add(member, content)
         tree.finish()
-    finally:
-        tree.close()
-        os.close(root)
     durable.sync_file_system(staged.parent)  # its own mode may keep us out by now
 
 

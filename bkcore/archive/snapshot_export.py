@@ -8,7 +8,7 @@ from pathlib import Path
 from bkcore.archive.entries import Entry, SnapshotDetail
 from bkcore.archive.kept import chunks, open_thing
 from bkcore.archive.listed import Line, read_list
-from bkcore.archive.unpack import Tree
+from bkcore.archive.unpack import tree_in
 from bkcore.errors import Damaged
 from bkcore.flow import Kind, Member, Progress, Stop, check_stop
 from bkcore.safe import safe
@@ -49,19 +49,13 @@ def unpack_snapshot(folder: Path, entry: Entry, into: Path, *, owners: bool, tel
 
 def unpack(members: Iterable[Member], into: Path, *, owners: bool, tell: Progress) -> None:
     """Make members, with their own content, below the new folder `into`; as unpack_snapshot()."""
-    into.mkdir(mode=0o700)
-    root = os.open(into, _FOLDER)
-    tree = Tree(root, owners=owners)
     done = 0
-    try:
+    with tree_in(into, owners=owners) as tree:
         for member in members:
             tree.add(member, map(memoryview, member.chunks()))
             done += member.size
             tell(done)
         tree.finish()
-    finally:
-        tree.close()
-        os.close(root)
 
 
 def _member(top: int, line: Line, stop: Stop, first: dict[bytes, bytes]) -> Member:

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from bkcore.errors import Malformed
 from bkcore.flow import Kind, Member
@@ -121,6 +122,19 @@ class Tree:
         os.close(self._here)
         self._here, self._at = descriptor, parts
         return descriptor
+
+
+@contextlib.contextmanager
+def tree_in(into: Path, *, owners: bool = False) -> Iterator[Tree]:
+    """Make the new folder `into`, private as yet, and unpack there. owners: see Tree."""
+    into.mkdir(mode=0o700)
+    root = os.open(into, _OPEN_FOLDER)
+    tree = Tree(root, owners=owners)
+    try:
+        yield tree
+    finally:
+        tree.close()
+        os.close(root)
 
 
 def _parts(member: Member) -> tuple[bytes, ...]:

@@ -56,7 +56,7 @@ def restore(frame: Frame, refs: tuple[str, ...], **how: Any) -> Result:
     At a client, which may do so when its server's rules say restore = "self". Without --into or --in-place a version
     becomes a folder restored-ID beside the place that it is of, and a database of another name; nothing that is there
     is touched. With --in-place what is there is kept under another name. -n shows every step. Owners are given back to
-    root only; anybody else gets what the own account may make. At a server: with --into, as files.
+    root only; anybody else gets what the own account may make.
     """
     order = _order(how)
     if bool(refs) == how["everything"]:
@@ -172,7 +172,7 @@ def _restore(frame: Frame, place: _Place, plans: Sequence[Plan], order: Order) -
         _warn(frame, place.told, plan)
     if frame.gauge is not None:
         frame.gauge.expect(sum(plan.entry.size for plan in plans))
-    lines, errors = list[str](), list[BkError]()
+    lines, errors, changed = list[str](), list[BkError](), False
     for plan in plans:
         if plan.skipped:
             lines.append(f"{safe(plan.entry.version)}: something is there, and stays as it is")
@@ -184,10 +184,11 @@ def _restore(frame: Frame, place: _Place, plans: Sequence[Plan], order: Order) -
         except BkError as error:
             errors.append(error)
             continue
+        changed = True
         lines.append(f"{safe(plan.entry.version)}: {_where(plan)}, {time.monotonic() - begun:.1f} s")
     partial = any(plan.entry.partial for plan in plans)
     code = errors[0].exit if errors else Partial.exit if partial else 0
-    return Result(list(map(_data, plans)), lines, code, changed=bool(lines), errors=tuple(errors))
+    return Result(list(map(_data, plans)), lines, code, changed=changed, errors=tuple(errors))
 
 
 def _where(plan: Plan) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bkcore import process
 from bkcore.errors import BkError, ProgramMissing
+from bkcore.modules.services import mariadbd
 from bkcore.safe import safe
 
 _SECONDS_TO_START = 20.0
@@ -60,7 +61,7 @@ def _trac(folder: Path) -> Extra:
 
 
 def _mariadb(folder: Path) -> Extra:
-    server, client = _server(), process.find("mariadb")
+    server, client = mariadbd(), process.find("mariadb")
     process.find("mariadb-dump")
     data, socket = folder / "mariadb", folder / "db.sock"
     if len(os.fsencode(socket)) > _LONGEST_SOCKET:
@@ -82,14 +83,6 @@ def _mariadb(folder: Path) -> Extra:
         process.end(child)
         raise BkError(f"MariaDB did not take the demo's rows: {safe(done.err[-300:])}")
     return Extra("items", {"module": "mysql", "database": "shop", "socket": str(socket), "user": "root"}, child)
-
-
-def _server() -> str:
-    """It lies where only root's path looks. ProgramMissing."""
-    try:
-        return process.find("mariadbd")
-    except ProgramMissing:
-        return process.find("/usr/sbin/mariadbd")
 
 
 def _must(argv: list[str]) -> None:

@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import IO
 
 from bkcore import process
-from bkcore.errors import NoSpace, NotNow, SourceFailed
+from bkcore.errors import NoSpace, SourceFailed
 from bkcore.modules.base import Problem
+from bkcore.modules.programs import NOTHING_LEFT, failed
 from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 
-# sysexits.h, EX_TEMPFAIL: a program that says so is asked again later.
-NOT_NOW = 75
-# A file system with less room than this is full for whoever writes a dump.
-_NOTHING_LEFT = 1 << 20
 # The end of a dump that may hold its closing mark: some programs add a date or empty lines behind it.
 _TAIL = 4096
 
@@ -37,7 +34,7 @@ def dump(
         done = process.run_into(file, process.niced(argv, work.nice), env=env, stopped=work.stop.is_set)
         work.log(done.err)
         if done.status:
-            raise _failed(argv[0], done, into)
+            raise failed(argv[0], done, into)
         if not ends_with(file, ends):
             reason = f"its output does not end as a whole one does ({safe(ends)} is missing)"
             raise SourceFailed(f"{safe(argv[0])} broke off: {reason}")
@@ -50,19 +47,10 @@ def ends_with(file: IO[bytes], mark: bytes) -> bool:
     return mark in file.read()
 
 
-def ask(argv: Sequence[str], work: Workspace, *, env: Mapping[str, str] | None = None) -> str:
-    """What a program answers, without the white space around. SourceFailed, NotNow, ProgramMissing."""
-    done = process.run(process.niced(argv, work.nice), env=env, stopped=work.stop.is_set)
-    work.log(done.err)
-    if done.status:
-        raise _failed(argv[0], done, work.folder)
-    return done.out.decode("utf-8", "replace").strip()
-
-
 def require_room(folder: Path, size: int, what: str) -> None:
     """That so many bytes of a dump fit below a folder. what: for whom. NoSpace."""
     room = os.statvfs(folder)
-    free, wanted = room.f_bavail * room.f_frsize, size + _NOTHING_LEFT
+    free, wanted = room.f_bavail * room.f_frsize, size + NOTHING_LEFT
     if free < wanted:
         raise NoSpace(
             f"{safe(what)} needs about {wanted} bytes below {safe(str(folder.parent))}, and {free} are free",
@@ -105,19 +93,3 @@ def private_file(folder: Path, name: str, data: bytes) -> Path:
 def _new(path: Path) -> IO[bytes]:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR), "r+b")
-
-
-def _failed(program: str, done: process.Done, where: Path) -> NotNow | NoSpace | SourceFailed:
-    # What is indented goes on with the line above it.
-    lines = [line for line in done.err.decode("utf-8", "replace").splitlines() if line[:1].strip()]
-    because = f": {safe(lines[-1], 300)}" if lines else ""
-    if done.status == NOT_NOW:
-        return NotNow(f"{safe(program)} asks to be called again later{because}")
-    room = os.statvfs(where.parent)
-    if room.f_bavail * room.f_frsize < _NOTHING_LEFT:
-        return NoSpace(
-            f"there is no room for what {safe(program)} writes below {safe(str(where.parent))}{because}",
-            hint="free some space; the work goes on by itself",
-        )
-    how = f"was ended by signal {-done.status}" if done.status < 0 else f"ended with {done.status}"
-    return SourceFailed(f"{safe(program)} {how}{because}")

@@ -10,11 +10,13 @@ from bkcore.errors import AlreadyThere, BkError
 from bkcore.modules.base import Version
 from bkcore.modules.dump import dump, ends_with, private_file
 from bkcore.modules.mysql import DUMPING, END, Login, program, text
-from bkcore.modules.steps import Part, called, said_last
+from bkcore.modules.programs import ask, said_last
+from bkcore.modules.steps import Part
 from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 
 _LONGEST_NAME = 64
+_BESIDE = "restored"
 # Without it a line of a dump could be a command of the client's own, such as one that calls a shell.
 PLAIN = ("--binary-mode",)
 _THERE = "select 1 from information_schema.schemata where schema_name = {}"
@@ -54,9 +56,26 @@ class ReadIn:
         if there and self.beside:
             raise AlreadyThere(f"there is a database {safe(wanted)} already", hint="drop it, or restore in place")
         if there:
+            self._try(server, database)
             server.keep(wanted, work.kept / f"{wanted}.before-{self.version.id}.sql")
-        server.make(wanted)
-        server.read(wanted, self.dump)
+        server.make(wanted, like=database)
+        try:
+            server.read(wanted, self.dump)
+        except BkError:
+            if self.beside:
+                server.drop(wanted)
+            raise
+
+    def _try(self, server: "_Server", database: str) -> None:
+        """Read it in beside first: a dump that cannot be read in costs no database that is there."""
+        name = beside(database, self.version, "tried")
+        if server.has(name):
+            raise AlreadyThere(f"there is a database {safe(name)} already", hint="a restore that died made it: drop it")
+        server.make(name, like=database)
+        try:
+            server.read(name, self.dump)
+        finally:
+            server.drop(name)
 
 
 class _Server:
@@ -81,12 +100,16 @@ class _Server:
         durable.sync_file(into)
         self._work.log(f"what was in the database {database} is kept in {into}\n".encode())
 
-    def make(self, database: str) -> None:
-        """An empty one, like the one of that name when there is one: that is dropped."""
-        like = self._ask(_SORT.format(text(database))).split("\t")
-        sort = f" character set {like[0]} collate {like[1]}" if len(like) == 2 else ""
+    def make(self, database: str, *, like: str) -> None:
+        """An empty one in the place of the one of that name. like: one whose character set it gets, if there is one."""
+        found = self._ask(_SORT.format(text(like))).split("\t")
+        sort = f" character set {found[0]} collate {found[1]}" if len(found) == 2 else ""
         named = _name(database)
         self._ask(f"drop database if exists {named}; create database {named}{sort}")
+
+    def drop(self, database: str) -> None:
+        """Take one away."""
+        self._ask(f"drop database {_name(database)}")
 
     def read(self, database: str, dumped: Path) -> None:
         """Read a dump in. BkError."""
@@ -102,17 +125,17 @@ class _Server:
             raise BkError(f"the dump could not be read into {safe(database)}{said_last(done.err)}")
 
     def _ask(self, statement: str) -> str:
-        return called([*self._client, "--execute", statement], self._work).decode("utf-8", "replace").strip()
+        return ask([*self._client, "--execute", statement], self._work)
 
 
-def beside(database: str, version: Version) -> str:
+def beside(database: str, version: Version, word: str = _BESIDE) -> str:
     """The name of a database that a version becomes, beside the one that it is of: at most 64 characters."""
-    ending = _ending(version)
+    ending = _ending(version, word)
     return database[: _LONGEST_NAME - len(ending)] + ending
 
 
-def _ending(version: Version) -> str:
-    return f"_restored_{version.stamp}"
+def _ending(version: Version, word: str = _BESIDE) -> str:
+    return f"_{word}_{version.stamp}"
 
 
 def _name(value: str) -> str:

@@ -12,8 +12,9 @@ from bkcore.config.values import AbsolutePath, Port, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Version, path_of
-from bkcore.modules.dump import ask, dump, password_in, password_problems, private_file, require_room
+from bkcore.modules.dump import dump, password_in, password_problems, private_file, require_room
 from bkcore.modules.patterns import no_patterns
+from bkcore.modules.programs import ask
 from bkcore.modules.steps import Move, Step
 from bkcore.modules.workspace import Workspace
 from bkcore.state import Method

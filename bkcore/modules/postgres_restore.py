@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bkcore import process
 from bkcore.errors import AlreadyThere, BkError
 from bkcore.modules.base import Version
 from bkcore.modules.postgres import Login, PostgresOptions
-from bkcore.modules.steps import Part, said_last
+from bkcore.modules.programs import ask
+from bkcore.modules.steps import Part
 from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 
@@ -59,17 +59,22 @@ class ReadIn:
     @property
     def shown(self) -> str:
         """What is run."""
-        made = f"pg_restore {self.dump.name}: the database {_beside(self.options.database, 'restored', self.version)}"
+        made = f"pg_restore {self.dump.name}: the database {self._made}"
         if self.beside:
             return made
         before = _beside(self.options.database, "before", self.version)
         return f"{made}, then renamed to {self.options.database}; what has that name now to {before}"
 
+    @property
+    def _made(self) -> str:
+        """What it is called first."""
+        return _beside(self.options.database, "restored" if self.beside else "new", self.version)
+
     def do(self, work: Workspace) -> None:
         """Make it, and rename then: the only moment in which an application meets no database."""
         server = _Server(self.options, work)
         name = self.options.database
-        made, before = (_beside(name, word, self.version) for word in ("restored", "before"))
+        made, before = self._made, _beside(name, "before", self.version)
         server.require_free(made)
         there = not self.beside and server.has(name)
         if there:
@@ -96,8 +101,7 @@ class _Server:
     def ask(self, statements: str) -> str:
         """What it answers. BkError."""
         words = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *self._login.words, "-d", Login.of("postgres")]
-        done = process.run(words, env=self._login.env, stdin=statements.encode(), stopped=self._work.stop.is_set)
-        return _answer(done, self._work)
+        return ask(words, self._work, env=self._login.env, stdin=statements.encode())
 
     def has(self, database: str) -> bool:
         """Whether there is a database of that name."""
@@ -112,19 +116,11 @@ class _Server:
     def read(self, database: str, dump: Path) -> None:
         """Read a dump into an empty one. BkError: that is dropped then."""
         words = ["pg_restore", "--exit-on-error", *self._login.words, "-d", Login.of(database), str(dump)]
-        done = process.run(words, env=self._login.env, stopped=self._work.stop.is_set)
         try:
-            _answer(done, self._work)
+            ask(words, self._work, env=self._login.env)
         except BkError:
             self.ask(f"drop database {_quoted(database)}")
             raise
-
-
-def _answer(done: process.Done, work: Workspace) -> str:
-    work.log(done.err)
-    if done.status:
-        raise BkError(f"{safe(done.argv[0])} ended with {done.status}{said_last(done.err)}")
-    return done.out.decode("utf-8", "replace").strip()
 
 
 def _is_wanted(line: str, known: set[str]) -> bool:

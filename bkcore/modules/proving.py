@@ -13,7 +13,7 @@ from bkcore.errors import Damaged
 from bkcore.flow import Stop, check_stop
 from bkcore.modules import mysql, postgres, services, wiki
 from bkcore.modules.dump import ends_with
-from bkcore.modules.steps import said_last
+from bkcore.modules.programs import said_last
 from bkcore.safe import safe
 
 # Given the unpacked copy, says in words what was found good, "" if it had nothing to look at. Damaged, Stopped.

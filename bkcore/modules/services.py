@@ -20,7 +20,7 @@ from bkcore.errors import BkError, Damaged, ProgramMissing
 from bkcore.flow import Stop, check_stop
 from bkcore.modules import mysql, postgres
 from bkcore.modules.mysql_restore import PLAIN
-from bkcore.modules.steps import said_last
+from bkcore.modules.programs import said_last
 from bkcore.process import Reach
 from bkcore.safe import safe
 
@@ -117,7 +117,7 @@ def query_mariadb(unpacked: Path, stop: Stop) -> str:
         bounds = (f"--secure-file-priv={nothing}", f"--tmpdir={room.folder}", "--skip-networking")
         ask = ["mariadb", "--no-defaults", f"--socket={socket}", "-N", "-B"]
         above, mine = [*ask, "--user=root"], [*ask, *PLAIN, f"--user={_NAME}", f"--database={_NAME}"]
-        with _serving(room, [_mariadbd(), *base, f"--socket={socket}", *bounds], above):
+        with _serving(room, [mariadbd(), *base, f"--socket={socket}", *bounds], above):
             room.must(above, stdin=_GRANTS)
             with room.dump.open("rb") as given:
                 done = process.run_from(given, mine, stopped=stop.is_set, reach=room.reach)
@@ -183,7 +183,7 @@ def _postgres() -> Path:
     return max(found, key=lambda path: [int(part) for part in path.parts if part.isdigit()])
 
 
-def _mariadbd() -> str:
+def mariadbd() -> str:
     """The server, which lies where only root's path looks. ProgramMissing."""
     for program in ("mariadbd", "/usr/sbin/mariadbd", "/usr/libexec/mariadbd"):
         try:

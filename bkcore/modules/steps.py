@@ -2,14 +2,15 @@
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from bkcore import durable, process
-from bkcore.errors import AlreadyThere, BkError
+from bkcore import durable
+from bkcore.errors import AlreadyThere
+from bkcore.modules.programs import ask
 from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe
 
@@ -118,7 +119,7 @@ class Call:
 
     def do(self, work: Workspace) -> None:
         """Run it."""
-        called(self.argv, work)
+        ask(self.argv, work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +142,6 @@ class Change:
         durable.replace(self.file, self.change(self.file.read_bytes()), mode=found.st_mode & 0o777)
         if os.geteuid() == 0:
             os.chown(self.file, found.st_uid, found.st_gid)
-
-
-def called(argv: Sequence[str], work: Workspace, *, stdin: bytes = b"") -> bytes:
-    """What a program writes. BkError, with its last line, when it ends badly; ProgramMissing, Stopped."""
-    done = process.run(argv, stdin=stdin, stopped=work.stop.is_set)
-    work.log(done.err)
-    if done.status:
-        raise BkError(f"{safe(argv[0])} ended with {done.status}{said_last(done.err)}")
-    return done.out
-
-
-def said_last(err: bytes) -> str:
-    """The last line of what a program said, to stand behind a message; "" when it said nothing."""
-    lines = [line for line in err.decode("utf-8", "replace").splitlines() if line.strip()]
-    return f": {safe(lines[-1], 300)}" if lines else ""
 
 
 def taking_place(found: Path, place: Path, into: Path | None, version: str, *, keep: tuple[str, ...] = ()) -> Move:

@@ -10,8 +10,9 @@ from bkcore.config.values import AbsolutePath, Told
 from bkcore.errors import ProgramMissing, SourceFailed
 from bkcore.flow import Stream
 from bkcore.modules.base import Problem, Source, Version, path_of
-from bkcore.modules.dump import ask, require_room
+from bkcore.modules.dump import require_room
 from bkcore.modules.patterns import Excludes, faults_of
+from bkcore.modules.programs import ask
 from bkcore.modules.steps import Step, taking_place
 from bkcore.modules.workspace import Workspace
 from bkcore.safe import safe

@@ -1,6 +1,5 @@
 """At a client: its own versions, as its server tells of them and gives them back over the control line."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from bkcore import process
 from bkcore.archive import carrying
 from bkcore.archive.carrying import Received
 from bkcore.archive.entries import Entry
-from bkcore.archive.unpack import Tree
+from bkcore.archive.unpack import Tree, tree_in
 from bkcore.errors import Unreachable
 from bkcore.flow import Progress, Stop, check_stop
 from bkcore.state import Method
@@ -22,7 +21,6 @@ from bkcore.tick.lines import HeldLine, to_server
 if TYPE_CHECKING:
     from bkcore.flow import Member
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A line that breaks is tried again so often, as long as nothing new came; waiting doubles.
 _TRIES = 5
 _FIRST_WAIT = 0.25
@@ -83,7 +81,8 @@ class Shelf:
         owners: as for unpack.Tree. tell: bytes so far.
         """
         waits, place = 0, 0
-        with _making(into, owners=owners) as making:
+        with tree_in(into, owners=owners) as tree:
+            making = _Making(tree)
             while True:
                 try:
                     with self._received(entry, making.at) as received:
@@ -111,7 +110,9 @@ class Shelf:
             except Unreachable:
                 status = child.wait()  # its output has ended
                 err.seek(0)
-                raise (ssh.failure(self._remote, status, err.read()) if status else _gone()) from None
+                if not status:
+                    raise
+                raise ssh.failure(self._remote, status, err.read()) from None
             finally:
                 process.end(child)
 
@@ -135,23 +136,6 @@ class _Making:
             self._begun, self.at = None, behind
             tell(behind)
         self._tree.finish()
-
-
-@contextmanager
-def _making(into: Path, *, owners: bool) -> Iterator[_Making]:
-    into.mkdir(mode=0o700)
-    with ExitStack() as closing:
-        root = os.open(into, _FOLDER)
-        closing.callback(os.close, root)
-        tree = Tree(root, owners=owners)
-        closing.callback(tree.close)
-        yield _Making(tree)
-
-
-def _gone() -> Unreachable:
-    from bkcore.errors import Cut
-
-    return Cut("the version was cut short, and nobody said why")
 
 
 def _wait(seconds: float, stop: Stop) -> None:

@@ -1,6 +1,7 @@
 """At a server: a client's own versions, told of and given to that client."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -13,15 +14,13 @@ from bkcore.archive.repository_check import unpack_repository
 from bkcore.archive.trash import Trash
 from bkcore.archive.vault import Vault
 from bkcore.errors import Gone, Malformed
-from bkcore.flow import Never, Stop
+from bkcore.flow import Never
 from bkcore.gate.decide import GiveVersion, ListVersions, OwnVerb
 from bkcore.modules.patterns import Excludes
 from bkcore.modules.tree import Tree
 from bkcore.paths import ServerHome
 from bkcore.state import Method
 from bkcore.tick.ends import scratch
-
-_NEVER = Never()
 
 
 def give(home: Path, verb: OwnVerb, to: IO[bytes]) -> None:
@@ -38,24 +37,26 @@ def give(home: Path, verb: OwnVerb, to: IO[bytes]) -> None:
             entry = _wanted(folder, request)
             if start and entry.method is Method.GIT:
                 raise Malformed("a repository is packed anew each time, and given from its beginning only")
-            opened(server, entry, lambda given: carrying.send(given, start, to.write, Never()))
+            with _opened(server, entry) as given:
+                carrying.send(given, start, to.write, Never())
     to.flush()
 
 
-def opened(server: ServerHome, entry: Entry, use: Callable[[Given], None], stop: Stop = _NEVER) -> None:
-    """Open a version for use. Missing, Damaged, and what use raises."""
+@contextmanager
+def _opened(server: ServerHome, entry: Entry) -> Iterator[Given]:
+    """A version, to be given in the block. Missing, Damaged."""
     folder = server.client_data(entry.client)
     match entry.method:
         case Method.SFTP:
             with Vault.open(folder / Method.SFTP) as vault:
-                use(Given.archive(vault, entry))
+                yield Given.archive(vault, entry)
         case Method.RSYNC:
-            use(Given.state(folder / Method.RSYNC, entry, stop))
+            yield Given.state(folder / Method.RSYNC, entry, Never())
         case Method.GIT:
             with scratch(server.tmp) as work:
                 made = work / "repository"
-                unpack_repository(folder / Method.GIT, entry, made, stop=stop)
-                use(Given(entry, lambda: iter(Tree(bytes(made), Excludes([]), stop))))
+                unpack_repository(folder / Method.GIT, entry, made, stop=Never())
+                yield Given(entry, lambda: iter(Tree(bytes(made), Excludes([]), Never())))
 
 
 def _wanted(folder: Path, request: str) -> Entry:

@@ -2,10 +2,7 @@
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,25 +12,8 @@ from fakes.typed import typed
 from bkcore.setup import homes
 
 
-@pytest.fixture(scope="module")
-def user() -> Iterator[Stranger]:
-    """The account that the client runs as."""
-    made = Stranger.make()
-    yield made
-    made.remove()
-
-
 @pytest.fixture
-def top() -> Iterator[Path]:
-    """A folder that everybody may enter, unlike a test's own."""
-    folder = Path(tempfile.mkdtemp(prefix="access-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def client(top: Path, user: Stranger) -> Path:
+def client(top: Path, account: Stranger) -> Path:
     """The home of a client of that account: one tree is behind a closed folder, one has a closed file in it."""
     (top / "closed" / "shop").mkdir(parents=True)
     (top / "closed" / "shop" / "prices").write_text("1\n")
@@ -49,13 +29,13 @@ def client(top: Path, user: Stranger) -> Path:
     home = homes.create_client_home(top / "client", "web1", sources=sources).root
     for folder, _, names in os.walk(home):
         for path in (folder, *(os.path.join(folder, name) for name in names)):
-            os.chown(path, user.number, user.number, follow_symlinks=False)
+            os.chown(path, account.number, account.number, follow_symlinks=False)
     return home
 
 
-def told(user: Stranger, home: Path, *words: str) -> tuple[int, str, str]:
+def told(account: Stranger, home: Path, *words: str) -> tuple[int, str, str]:
     """The exit code and what is said when that account runs bkcore."""
-    child = user.start(str(user.python), "-I", "-m", "bkcore", "--home", str(home), *words)
+    child = account.start(str(account.python), "-I", "-m", "bkcore", "--home", str(home), *words)
     out, err = child.communicate(timeout=60)
     return child.returncode, out, err
 
@@ -69,29 +49,29 @@ def may_read(number: int, path: Path) -> bool:
 
 
 @pytest.mark.needs_root
-def test_what_the_plan_says_lets_the_client_read_and_nobody_else(client: Path, top: Path, user: Stranger) -> None:
-    code, _, err = told(user, client, "access", "check")
+def test_what_the_plan_says_lets_the_client_read_and_nobody_else(client: Path, top: Path, account: Stranger) -> None:
+    code, _, err = told(account, client, "access", "check")
     assert code == 1
     assert "shop: " in err
     assert f"part: {top}/part/two words/secret cannot be read" in err
     assert "open: " not in err
-    code, plan, _ = told(user, client, "access", "plan")
+    code, plan, _ = told(account, client, "access", "plan")
     assert code == 0
-    assert f"setfacl -R -m u:{user.name}:rX {top}/closed/shop" in plan.splitlines()
+    assert f"setfacl -R -m u:{account.name}:rX {top}/closed/shop" in plan.splitlines()
     assert f"{top}/open" not in plan
     subprocess.run(["sh", "-e"], input=plan, text=True, check=True)
-    assert told(user, client, "access", "check") == (0, "every source can be read\n", "")
-    assert told(user, client, "access", "plan") == (0, "", "")
-    assert may_read(user.number, top / "closed" / "shop" / "prices")
-    assert not may_read(user.number + 1, top / "closed" / "shop" / "prices")
+    assert told(account, client, "access", "check") == (0, "every source can be read\n", "")
+    assert told(account, client, "access", "plan") == (0, "", "")
+    assert may_read(account.number, top / "closed" / "shop" / "prices")
+    assert not may_read(account.number + 1, top / "closed" / "shop" / "prices")
 
 
 @pytest.mark.needs_root
-def test_what_is_made_later_can_be_read_too(client: Path, top: Path, user: Stranger) -> None:
-    subprocess.run(["sh", "-e"], input=told(user, client, "access", "plan")[1], text=True, check=True)
+def test_what_is_made_later_can_be_read_too(client: Path, top: Path, account: Stranger) -> None:
+    subprocess.run(["sh", "-e"], input=told(account, client, "access", "plan")[1], text=True, check=True)
     (top / "closed" / "shop" / "later").mkdir(mode=0o750)
     (top / "closed" / "shop" / "later" / "new").write_text("3\n")
-    assert told(user, client, "access", "check")[0] == 0
+    assert told(account, client, "access", "check")[0] == 0
 
 
 def test_sources_are_listed_and_shown_with_what_they_say(tmp_path: Path) -> None:

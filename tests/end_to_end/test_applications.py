@@ -157,7 +157,7 @@ def test_a_postgres_database_in_use_comes_back_as_it_was_at_one_moment(brought: 
         backed.restore()
         is_as_it_was(f"shop{backed.suffix()}")
         assert server.sql(_SUM, "shop") == "0"
-        server.sql(f"drop database shop{backed.suffix()}")
+        server.sql("drop owned by clerk", f"shop{backed.suffix()}")
         server.sql("drop owned by clerk", "shop")
         server.sql("drop role clerk")
         backed.restore("--in-place", "--yes")

@@ -1,10 +1,7 @@
 """What comes back is what was there: owners, modes, links and holes of directories, and repositories as they are."""
 
 import os
-import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,23 +16,6 @@ from bkcore.archive.entries import Entries
 pytestmark = [pytest.mark.timeout(300), pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")]
 
 _HOLE = 256 << 20
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[Stranger]:
-    """The account that a server runs as: no root's."""
-    made = Stranger.make()
-    yield made
-    made.remove()
-
-
-@pytest.fixture
-def top() -> Iterator[Path]:
-    """A folder that everybody may enter, unlike a test's own."""
-    folder = Path(tempfile.mkdtemp(prefix="fidelity-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def make_tree(top: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,15 @@ class World:
 
     def restore(self, *words: str) -> "subprocess.CompletedProcess[str]":
         return typed("--home", str(self.pair.client.root), "restore", *words)
+
+    @contextmanager
+    def breaking(self, after: int) -> Iterator[None]:
+        """Each connection to the server breaks after so many bytes."""
+        self.proxy.limits["down"] = after
+        try:
+            yield
+        finally:
+            self.proxy.limits.clear()
 
     def entry(self, label: str) -> Entry:
         return next(entry for entry in Entries(self.pair.stored).all() if entry.source == label)
@@ -185,11 +195,8 @@ def test_a_name_that_is_taken_is_refused_skipped_renamed_or_overwritten_as_it_is
 
 
 def test_a_line_that_breaks_again_and_again_is_gone_on_with_where_it_was(world: World, tmp_path: Path) -> None:
-    world.proxy.limits["down"] = 700_000
-    try:
+    with world.breaking(700_000):
         done = world.restore("papers", "--into", str(tmp_path))
-    finally:
-        world.proxy.limits.clear()
     assert done.returncode == 0, done.stderr
     for number in range(20):
         assert (tmp_path / "papers" / f"page{number}").read_bytes() == noise(number)
@@ -198,11 +205,8 @@ def test_a_line_that_breaks_again_and_again_is_gone_on_with_where_it_was(world: 
 
 
 def test_a_line_that_stays_broken_is_told_and_leaves_nothing_behind(world: World, tmp_path: Path) -> None:
-    world.proxy.limits["down"] = 60_000
-    try:
+    with world.breaking(60_000):
         done = world.restore("papers", "--into", str(tmp_path))
-    finally:
-        world.proxy.limits.clear()
     assert_told(done, 7, "main")
     assert list(tmp_path.iterdir()) == []
 

@@ -49,6 +49,25 @@ def test_a_dump_without_its_end_is_not_read_in(tmp_path: Path) -> None:
             step.do(work_in(tmp_path / "work"))
 
 
+@pytest.mark.parametrize("bad", [b"create table a (x int);\n", b"no statement;\n" + END + b"\n"])
+def test_a_dump_that_cannot_be_read_in_costs_no_database_that_is_there(tmp_path: Path, bad: bytes) -> None:
+    dump = tmp_path / "database.sql"
+    dump.write_bytes(bad)
+    (tmp_path / "db").mkdir()
+    with mariadb(tmp_path / "db") as server:
+        server.sql("create database shop")
+        server.sql("create table mine (x int); insert into mine values (7)", "shop")
+        before = server.sql("show databases")
+        login = Login(user="root", socket=str(server.socket))
+        version = Version(_ID, tmp_path, frozenset())
+        for number, beside in enumerate((False, True)):
+            step = ReadIn(dump, lambda: ("shop", login), "the database shop", version, beside=beside)
+            with pytest.raises(BkError):
+                step.do(work_in(tmp_path / f"work{number}"))
+            assert server.sql("select x from mine", "shop") == "7"
+            assert server.sql("show databases") == before
+
+
 def test_only_roles_that_are_missing_are_made_and_nothing_else_of_their_file_is_run(tmp_path: Path) -> None:
     mark, file = tmp_path / "mark", tmp_path / "globals.sql"
     with postgres() as server:

@@ -1,9 +1,6 @@
 """Dumps are read into services that see nothing else, as a role that may do nothing else, and every row is counted."""
 
 import os
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,14 +73,6 @@ def test_where_nothing_can_be_confined_nothing_is_started(
         query_mariadb(tmp_path, Never())
 
 
-@pytest.fixture(scope="module")
-def account() -> Iterator[Stranger]:
-    """PostgreSQL starts for no root."""
-    made = Stranger.make()
-    yield made
-    made.remove()
-
-
 def query(account: Stranger, dump: Path) -> str:
     """What query_postgres says to that account, and its error's name before what it says."""
     code = (
@@ -98,28 +87,19 @@ def query(account: Stranger, dump: Path) -> str:
     return out.strip()
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """One that every account may read."""
-    made = Path(tempfile.mkdtemp(prefix="services-", dir="/tmp"))
-    made.chmod(0o755)
-    yield made
-    subprocess.run(["rm", "-r", str(made)], check=True)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make an account")
 def test_every_row_of_a_dump_of_postgres_is_counted_and_a_hostile_one_proves_nothing(
-    account: Stranger, folder: Path
+    account: Stranger, top: Path
 ) -> None:
     with postgres() as server:
         server.sql("create database shop")
         server.sql('create table a (x int); insert into a values (1), (2), (3); create table "we ird" (y int);', "shop")
         dumping = ("pg_dump", "-Fc", "-Z0", "-h", str(server.socket), "-U", "postgres", "-d", "shop", "-f")
-        said(*dumping, str(folder / "database.dump"))
-        assert query(account, folder) == "read into PostgreSQL: 3 rows of 2 tables"
-        (folder / "open").mkdir()
-        (folder / "open").chmod(0o777)
-        mark = folder / "open" / "mark"
+        said(*dumping, str(top / "database.dump"))
+        assert query(account, top) == "read into PostgreSQL: 3 rows of 2 tables"
+        (top / "open").mkdir()
+        (top / "open").chmod(0o777)
+        mark = top / "open" / "mark"
         server.sql(
             "create function bad() returns int language plpgsql as"
             f" $$ begin copy a to program 'touch {mark}'; return 1; end $$;"
@@ -128,7 +108,7 @@ def test_every_row_of_a_dump_of_postgres_is_counted_and_a_hostile_one_proves_not
         )
         server.sql("refresh materialized view m", "shop")
         mark.unlink()
-        said(*dumping, str(folder / "database.dump"))
-    told = query(account, folder)
+        said(*dumping, str(top / "database.dump"))
+    told = query(account, top)
     assert not mark.exists()
     assert told.startswith(("Damaged", "Unproved"))
