@@ -13,14 +13,15 @@ import click
 
 from bkcore.archive.entries import Entry
 from bkcore.archive.placing import Conflict
-from bkcore.archive.ranges import parse_range
+from bkcore.archive.ranges import parse_range, shown
 from bkcore.archive.selection import groups_of, of_source
+from bkcore.cli.db.described import described
 from bkcore.cli.db.reference import at_when, parse
 from bkcore.cli.frame import Frame, Result
 from bkcore.cli.home import as_user, home_of
 from bkcore.cli.options import Verb
 from bkcore.cli.progress import progress
-from bkcore.errors import BkError, NothingMatched, Partial, UsageError
+from bkcore.errors import BkError, Damaged, NothingMatched, Partial, UsageError
 from bkcore.flow import Never, Progress
 from bkcore.modules import Source
 from bkcore.modules.steps import Aside, Move, Part
@@ -53,18 +54,21 @@ from bkcore.tick.restore import Order, Plan, give_back, planned
 def restore(frame: Frame, refs: tuple[str, ...], **how: Any) -> Result:
     """Fetch versions from the server and make them work again: files in their places, databases read in.
 
+    Without a REF the versions that the server has are listed, and nothing is done.
     At a client, which may do so when its server's rules say restore = "self". Without --into or --in-place a version
     becomes a folder restored-ID beside the place that it is of, and a database of another name; nothing that is there
     is touched. With --in-place what is there is kept under another name. -n shows every step. Owners are given back to
     root only; anybody else gets what the own account may make.
     """
     order = _order(how)
-    if bool(refs) == how["everything"]:
-        raise UsageError("say which sources, or --all", hint="bkcore restore shop, bkcore restore --all --into DIR")
+    if refs and how["everything"]:
+        raise UsageError("sources and --all exclude each other")
     home = home_of(frame)
     if os.geteuid() != 0:
         require_owner(home, as_user)
     with _opened(frame, home, order, how) as place:
+        if not refs and not how["everything"]:
+            return _list(frame, place.told)
         entries = _chosen(frame, place.told, refs, how["moment"])
         plans = [place.plan(entry) for entry in entries]
         return _show(plans) if frame.dry_run else _restore(frame, place, plans, order)
@@ -114,6 +118,8 @@ def _order(how: dict[str, Any]) -> Order:
             raise UsageError(f"--{one.replace('_', '-')} and --{other.replace('_', '-')} exclude each other")
     parts = {Part.FILES} if how["files_only"] else {Part.DATABASE} if how["database_only"] else set(Part)
     into = Path(how["into"]).absolute() if how["into"] else None
+    if into is not None and into.exists() and not into.is_dir():
+        raise UsageError(f"{into} is no folder", hint="name one, or one that is still to be made")
     return Order(into, how["in_place"], Conflict(how["conflict"] or Conflict.REFUSE), frozenset(parts))
 
 
@@ -133,15 +139,20 @@ def _chosen(frame: Frame, told: Told, refs: Sequence[str], moment: str) -> list[
             raise NothingMatched(
                 f"this is {versions[0].client}, and not {client}", hint="restore it at its own machine"
             )
-        for group in of_source(groups, source):
-            entry = at_when(group.versions, when, ref, utc=frame.utc)
-            found[entry.id] = entry
+        try:
+            entry = at_when(of_source(groups, source)[0].versions, when, ref, utc=frame.utc)
+        except NothingMatched as error:
+            raise NothingMatched(error.text, hint="bkcore restore, without more words, lists what there is") from None
+        found[entry.id] = entry
     return list(found.values())
 
 
 def _end_of(moment: str, *, utc: bool) -> datetime | None:
     """A date means all of its day."""
-    before = parse_range(f"<{moment}", datetime.now(UTC), utc=utc).before
+    try:
+        before = parse_range(f"<{moment}", datetime.now(UTC), utc=utc).before
+    except UsageError:
+        raise UsageError(f"--at {moment} is no date", hint='--at 2026-11-20, or --at "2026-11-20 03:25:00"') from None
     return before + timedelta(days=1) if before is not None and len(moment.strip()) == len("2026-11-20") else before
 
 
@@ -149,6 +160,24 @@ def _newest(told: Told, versions: Sequence[Entry]) -> Entry:
     """The newest good one; the newest when none is."""
     good = [entry for entry in versions if not entry.partial and entry.id not in told.damaged]
     return (good or versions)[-1]
+
+
+def _list(frame: Frame, told: Told) -> Result:
+    """The versions by source, the newest last."""
+    groups = groups_of(told.versions)
+    rows = [(group, entry) for group in groups for entry in group.versions]
+    return Result([_listed(told, entry) for _, entry in rows], [_line(frame, told, entry) for _, entry in rows])
+
+
+def _listed(told: Told, entry: Entry) -> dict[str, Any]:
+    return {**described(entry), "damaged": entry.id in told.damaged}
+
+
+def _line(frame: Frame, told: Told, entry: Entry) -> str:
+    """A version as a REF that can be typed."""
+    at = shown(entry.stored_at, utc=frame.utc)
+    marks = [word for word, on in (("partial", entry.partial), ("damaged", entry.id in told.damaged)) if on]
+    return f'"{safe(entry.source)}@{at:%Y-%m-%d %H:%M:%S}"  {entry.size} bytes{"".join(f", {mark}" for mark in marks)}'
 
 
 def _show(plans: Sequence[Plan]) -> Result:
@@ -181,6 +210,10 @@ def _restore(frame: Frame, place: _Place, plans: Sequence[Plan], order: Order) -
         try:
             with progress(frame, plan.entry.version, plan.entry.size) as tell:
                 give_back(place.end.home, plan, place.unpack, tell=tell, stop=Never())
+        except Damaged as error:
+            hint = f"an older one may be whole: bkcore restore {plan.entry.source}@~1; at the server: bkdb verify"
+            errors.append(Damaged(error.text, hint=hint))
+            continue
         except BkError as error:
             errors.append(error)
             continue

@@ -101,6 +101,18 @@ def listed(top: Path) -> dict[bytes, tuple[int, int, bytes]]:
     return found
 
 
+def test_what_the_server_has_is_listed_as_it_can_be_asked_for(world: World, tmp_path: Path) -> None:
+    done = world.restore("--utc")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 6
+    line = next(line for line in done.stdout.splitlines() if line.startswith('"db@'))
+    done = world.restore(line.split('"')[1], "--utc", "--into", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(world.restore("--json").stdout)["data"]
+    assert [each["version"] for each in listed].count(world.entry("db").version) == 1
+    assert not any(each["damaged"] for each in listed)
+
+
 def test_what_would_be_done_is_shown_step_by_step_and_nothing_is_done(world: World) -> None:
     before = sorted(path.name for path in world.folder.iterdir())
     done = world.restore("tree", "-n")
@@ -233,7 +245,10 @@ def test_a_wrong_wish_is_told(world: World, tmp_path: Path) -> None:
     assert_told(world.restore("tree@2001-01-01"), 4, "no version tree@2001-01-01")
     assert_told(world.restore("--all", "--at", "2001-01-01"), 4, "no version of this client up to 2001-01-01")
     assert_told(world.restore("web2:tree"), 4, "this is web1, and not web2")
-    assert_told(world.restore(), 2, "say which sources, or --all")
+    assert_told(world.restore("tree", "--all"), 2, "exclude each other")
+    assert_told(world.restore("tree", "--at", "yesterday"), 2, "--at yesterday is no date", "--at 2026-11-20")
+    (tmp_path / "file").touch()
+    assert_told(world.restore("tree", "--into", str(tmp_path / "file")), 2, "is no folder")
     assert_told(world.restore("tree", "--in-place", "--into", "/"), 2, "exclude each other")
     assert_told(world.restore("tree", "--in-place"), 2, "no terminal to ask on")
     assert_told(world.restore("list"), 2, "nothing of list@", "--into DIR")
@@ -263,7 +278,7 @@ def test_damage_at_the_server_is_told_and_nothing_is_put_anywhere(world: World, 
     kept.chmod(0o600)
     kept.write_bytes(b"bad!\n")
     try:
-        assert_told(world.restore("tree", "--into", str(tmp_path)), 5, "deep.txt is damaged")
+        assert_told(world.restore("tree", "--into", str(tmp_path)), 5, "deep.txt is damaged", "tree@~1")
     finally:
         kept.write_bytes(before)
     assert list(tmp_path.iterdir()) == []
